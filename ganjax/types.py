@@ -1,0 +1,97 @@
+"""The vocabulary: a GAN is a game, and these are its parts. Nothing here computes."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import optax
+
+Array = jax.Array
+Key = jax.Array  # a typed PRNG key
+Scalar = jax.Array  # float32 []
+Params = dict[str, Any]  # player -> parameter tree
+Extras = dict[str, Any]  # player -> its other collections; or a name of the game's own -> arrays
+Batch = dict[str, Array]
+Metrics = dict[str, Array]  # 'd/loss' -> []
+Hyper = dict[str, Array]  # float32 scalars
+
+
+class Scene(NamedTuple):
+  """All that a loss may look at."""
+
+  params: Params  # every player's parameters
+  extras: Extras  # batch statistics, spectral vectors, ADA p, image pool, ...
+  opt: dict[str, Any]  # optimiser states by player, read only (an unrolled game looks at them)
+  batch: Batch  # this play's batch: image [B, H, W, C] in [-1, 1], label [B], ...
+  rows: Array  # int32 [B], row numbers in the global batch
+  key: Key  # the same on every device
+  step: Array  # int32 [], steps taken
+  images: Array  # int32 [], images shown
+  hyper: Hyper  # after the schedules
+  axis: str | None  # the pmap axis, or None under jit
+  move: 'Callable[[Turn, Scene], tuple[Scene, Metrics]]'  # the step's own move, differentiable
+
+
+Loss = Callable[[Scene], tuple[Scalar, tuple[Extras, Metrics]]]  # aux: the extras it advanced, metrics
+
+
+class Turn(NamedTuple):
+  """Who moves, on which loss, how often."""
+
+  players: tuple[str, ...]  # differentiated together
+  loss: str  # key into Game.losses
+  times: int = 1  # plays in a row
+  every: int = 1  # lazy turns: only at steps that `every` divides
+  when: Callable[[Extras, Metrics], Array] | None = None  # False: hold parameters and optimiser state
+  fresh: bool = True  # False: play on the batch of the play before
+
+
+@dataclass(frozen=True)
+class Game:
+  """Players, what each loses, how to sample, whose turn it is."""
+
+  init: Callable[[Key, Batch], tuple[Params, Extras]]
+  losses: Mapping[str, Loss]
+  prior: Callable[[Key, int, Batch | None], Batch]  # what sampling needs: latents, labels, sources
+  generate: Callable[[Params, Extras, Batch], Batch]  # from a chosen prior, in evaluation mode
+  turns: tuple[Turn, ...]
+  score: Callable[[Params, Extras, Batch], Array] | None = None  # -> logits [B]
+
+
+@dataclass(frozen=True)
+class Rules:
+  """How a game is trained."""
+
+  optimizers: Callable[[Hyper], Mapping[str, optax.GradientTransformation]]
+  averages: Mapping[str, Callable[[Array, Array], Array]]  # EMA name -> decay(images before, after)
+  averaged: tuple[str, ...] = ('g',)
+  schedule: Callable[[Hyper, Array], Hyper] = lambda hyper, images: hyper  # noqa: ARG005
+  micro: int = 1  # microbatches per play
+
+
+class Adversarial(NamedTuple):
+  """A loss for each side: (real [B, ...], fake [B, ...]) logits -> per-example, same shape."""
+
+  d: Callable[..., Array]
+  g: Callable[..., Array]
+  g_needs_real: bool = False
+
+
+class Play(NamedTuple):
+  """What one evaluation of an adversarial loss has at hand; terms look at it.
+
+  `critic(image [B, H, W, C]) -> logits [B]` and `generator(latent) -> image` are the players as
+  they stand in this loss: differentiable in the mover's parameters, and leaving the extras alone.
+  """
+
+  real: Any
+  fake: Any
+  latent: Any
+  label: Any
+  logits: dict[str, Array]
+  critic: Callable[[Array], Array]
+  generator: Callable[[Array], Array]
+
+
+Term = Callable[[Scene, Play], tuple[Array, tuple[Extras, Metrics]]]  # added to a player's loss
