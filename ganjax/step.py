@@ -40,7 +40,8 @@ def make_step(game: Game, rules: Rules, *, due: Collection[int] | None = None, a
         applied = optax.apply_updates(params[player], updates)
         params[player] = keep_unless(go, applied, params[player])
         opt[player] = keep_unless(go, moved, opt[player])
-        metrics[f'{player}/grad_norm'] = optax.global_norm(grads[player])
+        kind = 'grad_norm' if turn.every == 1 else 'lazy_grad_norm'
+        metrics[f'{player}/{kind}'] = optax.global_norm(grads[player])
         metrics[f'{player}/norm'] = optax.global_norm(params[player])
       return scene._replace(params=params, opt=opt, extras=extras), metrics
 
@@ -49,12 +50,12 @@ def make_step(game: Game, rules: Rules, *, due: Collection[int] | None = None, a
       key=key, step=state.step, images=state.images, hyper=hyper, axis=axis, move=move,
     )  # fmt: skip
     metrics: Metrics = {}
-    slot = -1
+    slot = -1 if turns[0][1].fresh else 0
     for index, turn in turns:
       plays = []
       for play in range(turn.times):
         slot += turn.fresh
-        current = jax.tree.map(lambda x, slot=max(slot, 0): x[slot], batch)
+        current = jax.tree.map(lambda x, i=slot: x[i], batch)
         folded = jax.random.fold_in(jax.random.fold_in(key, index), play)
         scene, seen = move(turn, scene._replace(batch=current, key=folded))
         plays.append(seen)

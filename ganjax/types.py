@@ -10,6 +10,7 @@ import optax
 Array = jax.Array
 Key = jax.Array  # a typed PRNG key
 Scalar = jax.Array  # float32 []
+Number = float | jax.Array  # a keyword so annotated is a hyperparameter: it lives in `state.hyper`
 Params = dict[str, Any]  # player -> parameter tree
 Extras = dict[str, Any]  # player -> its other collections; or a name of the game's own -> arrays
 Batch = dict[str, Array]
@@ -66,32 +67,33 @@ class Rules:
   optimizers: Callable[[Hyper], Mapping[str, optax.GradientTransformation]]
   averages: Mapping[str, Callable[[Array, Array], Array]]  # EMA name -> decay(images before, after)
   averaged: tuple[str, ...] = ('g',)
-  schedule: Callable[[Hyper, Array], Hyper] = lambda hyper, images: hyper  # noqa: ARG005
+  schedule: Callable[[Hyper, Array], Hyper] = lambda hyper, images: hyper  # noqa: ARG005, the rates at `images`
   micro: int = 1  # microbatches per play
 
 
 class Adversarial(NamedTuple):
   """A loss for each side: (real [B, ...], fake [B, ...]) logits -> per-example, same shape."""
 
-  d: Callable[..., Array]
-  g: Callable[..., Array]
+  d: Callable[[Array, Array], Array]
+  g: Callable[[Array, Array], Array]
   g_needs_real: bool = False
+  parts: Callable[[Array, Array], tuple[Array, Array]] | None = None  # d's share of reals and of fakes, if it is a sum
 
 
 class Play(NamedTuple):
   """What one evaluation of an adversarial loss has at hand; terms look at it.
 
-  `critic(image [B, H, W, C]) -> logits [B]` and `generator(latent) -> image` are the players as
-  they stand in this loss: differentiable in the mover's parameters, and leaving the extras alone.
+  `critic(image [B, ...], label) -> logits [B]` and `generator(latent [B, Z], label) -> image` are the
+  players as they stand in this loss: differentiable in the mover's parameters, leaving the extras alone.
   """
 
-  real: Any
-  fake: Any
-  latent: Any
-  label: Any
-  logits: dict[str, Array]
-  critic: Callable[[Array], Array]
-  generator: Callable[[Array], Array]
+  real: Array  # [B, ...]
+  label: Array | None  # int32 [B], of the reals
+  fake: Array  # [B, ...]
+  fake_label: Array | None
+  latent: Array  # [B, Z]
+  critic: Callable[[Array, Array | None], Array]
+  generator: Callable[[Array, Array | None], Array]
 
 
-Term = Callable[[Scene, Play], tuple[Array, tuple[Extras, Metrics]]]  # added to a player's loss
+Term = Callable[..., tuple[Array, Metrics]]  # (scene, play, *, its numbers) -> value [], added to a player's loss

@@ -1,0 +1,161 @@
+"""Devices: the mesh, jit or pmap of the one step, several steps per call. The only file that names devices.
+
+mesh = make_mesh()
+play = compile(game, rules, mesh, how='jit')      # or 'pmap': the same training
+state = place(state, mesh)
+state, metrics = play(n, state, batch)            # n: the step's number, a Python int
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from ganjax.ops import across
+from ganjax.state import TrainState
+from ganjax.step import make_step
+from ganjax.types import Array, Batch, Game, Metrics, Rules, Turn
+
+How = Literal['jit', 'pmap']
+Read = Callable[[Any, Array, Array], Batch]  # (payload, positions [plays], rows [B]) -> batch [plays, B, ...]
+AXIS = 'data'
+
+
+def make_mesh(count: int | None = None) -> Mesh:
+  """A mesh of one axis over the first `count` devices (all, if None) of all processes."""
+  return Mesh(np.asarray(jax.devices()[:count]), (AXIS,))
+
+
+def place(tree: Any, mesh: Mesh) -> Any:
+  """`tree` replicated on every device of the mesh: done before the first call, or the step compiles twice."""
+  return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+
+
+def due(turns: Sequence[Turn], n: int) -> tuple[int, ...]:
+  """The indices of the turns that step `n` plays."""
+  return tuple(i for i, turn in enumerate(turns) if n % turn.every == 0)
+
+
+def plays(turns: Sequence[Turn], n: int) -> int:
+  """How many batches step `n` takes."""
+  return sum(turns[i].times for i in due(turns, n) if turns[i].fresh)
+
+
+def position(turns: Sequence[Turn], step: Any) -> Any:
+  """How many batches the steps before `step` (an int or a traced int32 []) took: the number of its first batch."""
+  return sum(turn.times * ((step + turn.every - 1) // turn.every) for turn in turns if turn.fresh)
+
+
+class Program:
+  """`program(n, state, payload) -> (state, metrics)`: steps n .. n + steps - 1, compiled once per set of due turns.
+
+  With `steps` 1 the metrics are scalars; otherwise they come as a list of dicts of [k] arrays, one dict for each
+  run of steps with the same turns (`unstack` makes a list of dicts by step of both).
+  """
+
+  def __init__(self, build: Callable[[tuple[tuple[int, ...], ...]], Any], turns: Sequence[Turn], steps: int) -> None:
+    self.build, self.turns, self.steps = build, turns, steps
+    self.compiled: dict[tuple[tuple[int, ...], ...], Any] = {}
+
+  def at(self, n: int) -> Any:
+    """The compiled function for the turns due from step `n` on: it has `lower(state, payload)` as jit's has."""
+    dues = tuple(due(self.turns, n + i) for i in range(self.steps))
+    if dues not in self.compiled:
+      self.compiled[dues] = self.build(dues)
+    return self.compiled[dues]
+
+  def __call__(self, n: int, state: TrainState, payload: Any) -> tuple[TrainState, Any]:
+    """Plays steps n .. n + steps - 1. The state is donated."""
+    return self.at(n)(state, payload)
+
+
+def compile(game: Game, rules: Rules, mesh: Mesh, how: How = 'jit', *, steps: int = 1, read: Read | None = None,  # noqa: A001
+            resident: int = 0, unroll: bool | None = None) -> Program:  # fmt: skip
+  """The training of a game as a compiled program.
+
+  Args:
+    game: the game.
+    rules: how it is trained.
+    mesh: from `make_mesh`.
+    how: 'jit' is a global view, the compiler splits the batch over the mesh; 'pmap' maps the same step.
+    steps: steps per call.
+    read: makes a step's batch from the payload inside the program; without it the payload is the batch.
+    resident: the global batch size that `read` draws from a payload which is whole on every device (a data
+      set in memory). 0: the payload is batches [plays, B, ...] over the devices; with several steps, a tuple of them.
+    unroll: several steps unrolled, or scanned. By default unrolled on the CPU, where a loop's
+      convolutions fall off XLA's fast path, and scanned on accelerators.
+  """
+  unroll = jax.default_backend() == 'cpu' if unroll is None else unroll
+  axis = AXIS if how == 'pmap' else None
+  whole, split = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(None, AXIS))
+
+  def build(dues: tuple[tuple[int, ...], ...]) -> Any:
+    def one(wanted: tuple[int, ...], state: TrainState, part: Any) -> tuple[TrainState, Metrics]:
+      if read is not None:
+        count = sum(game.turns[i].times for i in wanted if game.turns[i].fresh)
+        positions = position(game.turns, state.step) + jnp.arange(count, dtype=jnp.int32)
+        size = resident // (mesh.size if axis else 1) or jax.tree.leaves(part)[0].shape[1]
+        rows = across.rows(size, axis)
+        if not axis:
+          rows = jax.lax.with_sharding_constraint(rows, NamedSharding(mesh, PartitionSpec(AXIS)))
+        part = read(part, positions, rows)
+      if not axis:
+        part = jax.tree.map(lambda x: jax.lax.with_sharding_constraint(x, split), part)
+      return make_step(game, rules, due=wanted, axis=axis)(state, part)
+
+    def run(state: TrainState, payload: Any) -> tuple[TrainState, Any]:
+      if steps == 1:
+        return one(dues[0], state, payload)
+      parts = [payload] * steps if resident else list(payload)
+      segments, first = [], 0
+      for wanted, group in itertools.groupby(dues):
+        count = len(list(group))
+        state, seen = repeat(wanted, state, parts[first : first + count])
+        segments.append(seen)
+        first += count
+      return state, segments
+
+    def repeat(wanted: tuple[int, ...], state: TrainState, parts: list[Any]) -> tuple[TrainState, Metrics]:
+      if unroll:
+        seen = []
+        for part in parts:
+          state, metrics = one(wanted, state, part)
+          seen.append(metrics)
+        return state, jax.tree.map(lambda *x: jnp.stack(x), *seen)
+      if resident:
+        return jax.lax.scan(lambda state, _: one(wanted, state, parts[0]), state, length=len(parts))
+      return jax.lax.scan(
+        lambda state, part: one(wanted, state, part), state, jax.tree.map(lambda *x: jnp.stack(x), *parts)
+      )
+
+    if how == 'pmap':
+      axes = (None, None if resident else 0)
+      return jax.pmap(run, AXIS, in_axes=axes, out_axes=None, devices=list(mesh.devices.flat), donate_argnums=0)  # type: ignore[arg-type]
+    return jax.jit(run, in_shardings=(whole, whole if resident else split), out_shardings=whole, donate_argnums=0)
+
+  return Program(build, game.turns, steps)
+
+
+def shard(batch: Any, mesh: Mesh, how: How) -> Any:
+  """Host batches of the rows of this process ([plays, B_local, ...] leaves), placed as `compile` wants them."""
+  if how == 'pmap':
+    count = jax.local_device_count() if mesh.size == jax.device_count() else mesh.size
+    return jax.tree.map(lambda x: np.moveaxis(x.reshape(x.shape[0], count, -1, *x.shape[2:]), 1, 0), batch)
+  split = NamedSharding(mesh, PartitionSpec(None, AXIS))
+  return jax.tree.map(lambda x: jax.make_array_from_process_local_data(split, x), batch)
+
+
+def unstack(metrics: Any) -> list[dict[str, float]]:
+  """Metrics of one call (fetched: this waits for the device) as one dict of floats for each of its steps."""
+  fetched = jax.device_get(metrics)
+  if isinstance(fetched, dict):
+    return [{name: float(value) for name, value in fetched.items()}]
+  return [
+    {name: float(value[i]) for name, value in segment.items()}
+    for segment in fetched
+    for i in range(len(next(iter(segment.values()))))
+  ]
