@@ -1,0 +1,89 @@
+"""DCGAN: strided convolutions down, transposed ones up (Radford et al. 2016, arXiv:1511.06434).
+
+With the paper's guidelines: batch normalisation except in G's last and D's first layer, ReLU in G, leaky
+ReLU of slope .2 in D, no hidden dense layers, initial weights N(0, .02), 4x4 kernels of stride 2. `width` is the
+number of channels at half the resolution and doubles with each halving. Layers before a norm have no bias.
+"""
+
+from functools import partial
+from typing import Any, Literal
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from ganjax.nets import layers
+from ganjax.types import Array
+
+RESOLUTIONS = (8, 16, 32, 64, 128)
+scale_init = lambda key, shape, dtype: 1 + 0.02 * nn.initializers.normal(1.0)(key, shape, dtype)  # noqa: E731
+
+
+class Generator(nn.Module):
+  """Latent [B, Z] (and label [B], with classes) -> image [B, resolution, resolution, channels] in [-1, 1]."""
+
+  resolution: int = 32
+  channels: int = 3
+  width: int = 64
+  norm: Literal['batch', 'layer', 'instance', 'none'] = 'batch'
+  classes: int = 0  # the label joins the latent as a one-hot vector
+  initializer: layers.Initial = 'normal'
+  dtype: str = 'float32'
+
+  def __post_init__(self) -> None:
+    layers.check(self.resolution, self.channels, RESOLUTIONS)
+    super().__post_init__()
+
+  @nn.compact
+  def __call__(self, x: Array, label: Array | None = None, *, train: bool = False, axis: str | None = None) -> Array:
+    ups = self.resolution.bit_length() - 3  # from 4x4
+    common: dict[str, Any] = {'kernel_init': layers.INITIALIZERS[self.initializer], 'dtype': self.dtype}
+    norm = partial(layers.Norm, self.norm, scale_init=scale_init, dtype=self.dtype)
+    bias = self.norm == 'none'
+    c = self.width * 2 ** (ups - 1)
+    x = layers.concatenated(x, label, self.classes)
+    x = layers.Dense(16 * c, use_bias=bias, **common, name='project')(x).reshape(-1, 4, 4, c)
+    for i in range(ups):
+      x = nn.relu(norm(name=f'norm{i}')(x, train=train, axis=axis))
+      last = i == ups - 1
+      features = self.channels if last else c // 2 ** (i + 1)
+      x = layers.ConvTranspose(features, 4, 2, use_bias=bias or last, **common, name=f'up{i}')(x)
+    return jnp.tanh(x)
+
+
+class Discriminator(nn.Module):
+  """Image [B, resolution, resolution, channels] (and label [B], with classes) -> logits [B]."""
+
+  resolution: int = 32
+  channels: int = 3
+  width: int = 64
+  norm: Literal['batch', 'layer', 'instance', 'none'] = 'batch'
+  spectral: bool = False
+  classes: int = 0  # the label's embedding times the features joins the logit (projection)
+  initializer: layers.Initial = 'normal'
+  dtype: str = 'float32'
+
+  def __post_init__(self) -> None:
+    layers.check(self.resolution, self.channels, RESOLUTIONS)
+    super().__post_init__()
+
+  @nn.compact
+  def __call__(self, x: Array, label: Array | None = None, *, train: bool = False, axis: str | None = None) -> Array:
+    downs = self.resolution.bit_length() - 3  # to 4x4
+    common: dict[str, Any] = {
+      'kernel_init': layers.INITIALIZERS[self.initializer],
+      'spectral': self.spectral,
+      'dtype': self.dtype,
+    }
+    for i in range(downs):
+      bias = i == 0 or self.norm == 'none'
+      x = layers.Conv(self.width * 2**i, 4, 2, use_bias=bias, **common, name=f'down{i}')(x, train)
+      if i > 0:
+        norm = layers.Norm(self.norm, scale_init=scale_init, dtype=self.dtype, name=f'norm{i}')
+        x = norm(x, train=train, axis=axis)
+      x = nn.leaky_relu(x, 0.2)
+    x = x.reshape(x.shape[0], -1)
+    logits = layers.Dense(1, **common, name='logit')(x, train)[:, 0]
+    if self.classes:
+      embedding = layers.Embed(self.classes, x.shape[-1], **common, name='embed')(layers.required(label), train)
+      logits += jnp.sum(embedding * x, -1)
+    return logits
