@@ -1,0 +1,194 @@
+"""From a source to batches: a batch is a pure function of (seed, position), however it gets to the device."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ganjax.data.order import flips, rows_at
+from ganjax.data.spec import Source, Spec
+from ganjax.errors import ConfigError, DataError
+from ganjax.types import Array, Batch
+
+RESIDENT_BYTES = 512 * 2**20  # arrays up to this size live on the device
+LOADED_BYTES = 64 * 2**20  # what must be read and decoded first is held in memory up to this size
+LAST = 2**31 - 1  # positions are int32
+
+
+@dataclass(frozen=True)
+class Feed:
+  """Batches for the training loop.
+
+  `read(payload, positions, rows)` is pure and goes inside the compiled step: positions int32 [plays] are
+  global batch numbers, rows int32 [B] row numbers in the global batch; it returns float32 images
+  [plays, B, H, W, C] in [-1, 1] (or rows [plays, B, F]) and int32 labels [plays, B].
+
+  `payload(first_position, plays_per_step)` is what `read` reads. Resident: always the same tree of arrays,
+  the whole set with a 'seed'. Streaming: a tuple with the host batches [plays, B_local, ...] of each step.
+  """
+
+  spec: Spec
+  resident: bool
+  read: Callable[[Any, Array, Array], Batch]
+  payload: Callable[[int, Sequence[int]], Any]
+  close: Callable[[], None]
+
+
+def open_feed(source: Source, *, batch: int, seed: int, flip: bool = False, resident: bool | None = None,
+              process: tuple[int, int] = (0, 1), workers: int = 0, prefetch: int = 8) -> Feed:  # fmt: skip
+  """A feed of `source`.
+
+  Args:
+    source: from `open_source`.
+    batch: the global batch size.
+    seed: of the order, the flips and a distribution's draws.
+    flip: mirror every image left to right with probability 1/2.
+    resident: the set lives on the device and is indexed inside the step (True), or is streamed from the
+      host by Grain (False); None decides by size.
+    process: (index, count) of this process; it streams its contiguous share of every batch.
+    workers: processes that read ahead when streaming; 0 reads in threads, which suits decoders that
+      release the interpreter's lock.
+    prefetch: how many batches are read ahead.
+
+  Raises: ConfigError where the batch can't be split over the processes or rows are to be flipped.
+  """
+  index, processes = process
+  if batch < 1 or batch % processes:
+    raise ConfigError('batch', batch, f'a positive multiple of {processes}, the number of processes')
+  if flip and source.spec.field != 'image':
+    raise ConfigError('data.flip', flip, f'false: {source.spec.name!r} has rows, not images')
+  for name, given, least in (('workers', workers, 0), ('prefetch', prefetch, 1)):
+    if given < least:
+      raise ConfigError(f'data.{name}', given, f'{least} or more')
+  seed = int(seed) % 2**32
+  if source.draw is not None:
+    if resident is False:
+      raise ConfigError('data.resident', False, f'true: {source.spec.name!r} is drawn on the device')
+    return constant(source.spec, partial(read_drawn, draw=source.draw, fold=source.fold), {'seed': np.uint32(seed)})
+  arrays = held(source, resident)
+  if arrays is not None:
+    read = partial(read_resident, batch=batch, count=len(source), flip=flip)
+    return constant(source.spec, read, {'arrays': arrays, 'seed': np.uint32(seed)})
+  rows = np.arange(index * batch // processes, (index + 1) * batch // processes, dtype=np.int32)
+  stream = Stream(Batches(source, rows, batch, seed), workers, prefetch)
+  read = partial(read_streamed, seed=seed, flip=flip)
+  return Feed(source.spec, False, read, stream.payload, stream.close)
+
+
+def constant(spec: Spec, read: Callable[..., Batch], payload: Any) -> Feed:
+  """The feed whose payload never changes."""
+  return Feed(spec, True, read, lambda *_: payload, lambda: None)
+
+
+def held(source: Source, resident: bool | None) -> dict[str, np.ndarray] | None:
+  """The whole set, if it is to live on the device."""
+  if resident is False:
+    return None
+  if source.arrays is not None:
+    fits = sum(x.nbytes for x in source.arrays.values()) <= RESIDENT_BYTES
+    return source.arrays if resident or fits else None
+  size = len(source) * int(np.prod(source.spec.shape)) * (1 if source.spec.field == 'image' else 4)
+  return source.get(np.arange(len(source))) if resident or size <= LOADED_BYTES else None
+
+
+def read_resident(payload: Any, positions: Array, rows: Array, *, batch: int, count: int, flip: bool) -> Batch:
+  """The rows of a batch out of the whole set."""
+  index = rows_at(positions, rows, batch, count, payload['seed'])
+  take = lambda x: jnp.asarray(x).at[index].get(mode='promise_in_bounds')  # noqa: E731
+  picked = {name: take(x) for name, x in payload['arrays'].items()}
+  return finished(picked, positions, rows, payload['seed'], flip)
+
+
+def read_streamed(payload: Batch, positions: Array, rows: Array, *, seed: int, flip: bool) -> Batch:
+  """The rows that the host picked, converted."""
+  return finished(dict(payload), positions, rows, np.uint32(seed), flip)
+
+
+def read_drawn(payload: Any, positions: Array, rows: Array, *, draw: Callable[..., Batch], fold: int) -> Batch:
+  """Fresh draws from a distribution, a key for each (seed, fold, position, row)."""
+  fold_in = jax.random.fold_in
+  key = fold_in(jax.random.key(payload['seed'], impl='threefry2x32'), fold)
+  one = lambda position, row: draw(fold_in(fold_in(key, position), row))  # noqa: E731
+  return jax.vmap(jax.vmap(one, (None, 0)), (0, None))(positions, rows)
+
+
+def finished(batch: Batch, positions: Array, rows: Array, seed: Any, flip: bool) -> Batch:
+  """uint8 images to float32 in [-1, 1], and the random flips."""
+  if 'image' not in batch:
+    return batch
+  image = jnp.asarray(batch['image'])
+  if flip:
+    mirrored = flips(positions, rows, seed)[..., None, None, None]
+    image = jnp.where(mirrored, image[..., ::-1, :], image)
+  return {**batch, 'image': from_uint8(image) if image.dtype == jnp.uint8 else image}
+
+
+def from_uint8(image: Array) -> Array:
+  """0..255 to [-1, 1]. One rounding, so that every compiler gives the same bits."""
+  return (2 * image.astype(jnp.float32) - 255) / 255
+
+
+@dataclass(frozen=True)
+class Batches:
+  """One process's rows of every global batch, by position: what Grain reads."""
+
+  source: Source
+  rows: np.ndarray  # int32 [B_local]
+  batch: int
+  seed: int
+
+  def __len__(self) -> int:
+    return LAST
+
+  def __getitem__(self, position: int) -> dict[str, np.ndarray]:
+    index = rows_at(np.asarray([position]), self.rows, self.batch, len(self.source), self.seed)
+    return self.source.get(index[0])
+
+
+class Stream:
+  """Consecutive host batches, read ahead by Grain."""
+
+  def __init__(self, batches: Batches, workers: int, prefetch: int) -> None:
+    self.batches, self.workers, self.prefetch = batches, workers, prefetch
+    self.iterator: Iterator[dict[str, np.ndarray]] | None = None
+    self.next = -1  # the position that the iterator yields next
+
+  def payload(self, first_position: int, plays_per_step: Sequence[int]) -> tuple[dict[str, np.ndarray], ...]:
+    """The batches of some steps, [plays, B_local, ...] each. A jump in position starts reading anew."""
+    if first_position != self.next or self.iterator is None:
+      self.seek(first_position)
+    steps = []
+    for plays in plays_per_step:
+      batches = [self.advance() for _ in range(plays)]
+      steps.append({name: np.stack([b[name] for b in batches]) for name in batches[0]})
+    return tuple(steps)
+
+  def advance(self) -> dict[str, np.ndarray]:
+    assert self.iterator is not None
+    batch = next(self.iterator)
+    self.next += 1
+    return batch
+
+  def seek(self, position: int) -> None:
+    import grain
+
+    if not 0 <= position < LAST:
+      raise DataError(f'batch number {position} is outside 0..{LAST - 1}')
+    self.close()
+    dataset: Any = grain.MapDataset.source(self.batches)[position:]  # type: ignore[arg-type]
+    threads = min(self.prefetch, 4)
+    dataset = dataset.to_iter_dataset(grain.ReadOptions(num_threads=threads, prefetch_buffer_size=self.prefetch))
+    if self.workers:
+      options = grain.MultiprocessingOptions(num_workers=self.workers, per_worker_buffer_size=self.prefetch)
+      dataset = dataset.mp_prefetch(options)
+    self.iterator, self.next = iter(dataset), position
+
+  def close(self) -> None:
+    """Stops reading ahead."""
+    if self.iterator is not None and hasattr(self.iterator, 'close'):
+      self.iterator.close()
+    self.iterator, self.next = None, -1

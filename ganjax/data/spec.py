@@ -1,0 +1,57 @@
+"""What a game must know of its data, and what a source of data is."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ganjax.types import Batch, Key
+
+
+@dataclass(frozen=True)
+class Spec:
+  """The facts about a data set that a game is built from; saved with the checkpoint as JSON."""
+
+  field: str  # the batch key that the adversary judges: 'image' or 'row'
+  shape: tuple[int, ...]  # (H, W, C) of images, (F,) of rows
+  classes: int = 0  # 0: no labels
+  class_names: tuple[str, ...] = ()
+  count: int = 0  # examples, 0: unlimited (a distribution)
+  name: str = ''  # of the source
+  extra: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # JSON-able facts, such as a mixture's centres
+
+  def to_json(self) -> dict[str, Any]:
+    """A dict that `json` can write."""
+    return dataclasses.asdict(self)
+
+  @classmethod
+  def from_json(cls, values: Mapping[str, Any]) -> 'Spec':
+    """The spec that `to_json` wrote, also after a round trip through text."""
+    tuples = {name: tuple(values.get(name, ())) for name in ('shape', 'class_names')}
+    return cls(**{**values, **tuples})
+
+
+@dataclass(frozen=True)
+class Source:
+  """Examples by number.
+
+  `get(indices [N])` returns NumPy arrays [N, ...]: 'image' uint8 NHWC, or float32 in [-1, 1]; or 'row'
+  float32 [N, F]; and 'label' int32 [N] where there are labels. It may be called from several threads.
+  """
+
+  spec: Spec
+  get: Callable[[np.ndarray], dict[str, np.ndarray]]
+  arrays: dict[str, np.ndarray] | None = None  # the whole set, in memory or mapped
+  draw: Callable[[Key], Batch] | None = None  # of a distribution: one fresh example, jittable
+  fold: int = 0  # of a distribution: other folds have other draws
+
+  def __len__(self) -> int:
+    """How many examples; 0 for a distribution."""
+    return self.spec.count
+
+
+def in_memory(spec: Spec, arrays: dict[str, np.ndarray]) -> Source:
+  """The source whose whole set is `arrays` [N, ...]."""
+  return Source(spec, lambda indices: {name: x[indices] for name, x in arrays.items()}, arrays)
