@@ -1,0 +1,37 @@
+"""Images at twice and at half their size."""
+
+import jax.numpy as jnp
+
+from ganjax.types import Array
+
+
+def upsample_nearest(x: Array) -> Array:
+  """Repeats every pixel of x [B, H, W, C] -> [B, 2H, 2W, C]."""
+  b, h, w, c = x.shape
+  x = jnp.broadcast_to(x[:, :, None, :, None], (b, h, 2, w, 2, c))
+  return x.reshape(b, 2 * h, 2 * w, c)
+
+
+def upsample_bilinear(x: Array) -> Array:
+  """Interpolates x [B, H, W, C] -> [B, 2H, 2W, C]; pixels are squares, and the border's colour goes on outside.
+
+  PyTorch's `interpolate(scale_factor=2, mode='bilinear', align_corners=False)`.
+  """
+  for axis in (1, 2):
+    x = blend(x, axis)
+  return x
+
+
+def blend(x: Array, axis: int) -> Array:
+  """Twice as many pixels along `axis`, each 3/4 of the nearest old one and 1/4 of the next."""
+  index = jnp.arange(x.shape[axis])
+  before = jnp.take(x, jnp.maximum(index - 1, 0), axis)
+  after = jnp.take(x, jnp.minimum(index + 1, x.shape[axis] - 1), axis)
+  pairs = jnp.stack([0.75 * x + 0.25 * before, 0.75 * x + 0.25 * after], axis + 1)
+  return pairs.reshape(*x.shape[:axis], 2 * x.shape[axis], *x.shape[axis + 1 :])
+
+
+def average_pool(x: Array) -> Array:
+  """Means of 2x2 pixels: x [B, 2H, 2W, C] -> [B, H, W, C]."""
+  b, h, w, c = x.shape
+  return x.reshape(b, h // 2, 2, w // 2, 2, c).mean((2, 4))
