@@ -2,13 +2,13 @@
 
 `workdir/checkpoints/<step>/` is one Orbax checkpoint: `state` (a tree of plain arrays) and `meta`, JSON
 with what the caller gave, the metrics and a hash of every array. A checkpoint appears under its name by
-one rename, after everything in it is on disk; older ones go only after that. Nothing is pickled.
+one rename, after everything in it is on disk; older ones go only after that. `files.json`, added then,
+has a hash of every file: damage is named by file, before Orbax reads it. Nothing is pickled.
 """
 
 import contextlib
 import datetime
 import fcntl
-import hashlib
 import json
 import logging
 import math
@@ -25,15 +25,12 @@ import jax
 import numpy as np
 
 from ganjax.errors import CheckpointError
+from ganjax.intact import Damaged, check_manifest, digest, reason, write_manifest
 from ganjax.snapshot import flatten, hash_of, nest, place, select, snapshot
 from ganjax.state import TrainState
 
 FORMAT = 1
 log = logging.getLogger(__name__)
-
-
-class Damaged(Exception):
-  """A checkpoint that can't be trusted; another may be."""
 
 
 class Checkpoints:
@@ -126,6 +123,7 @@ class Checkpoints:
     damaged: dict[int, str] = {}
     for candidate in self._candidates(step):
       try:
+        check_manifest(self.directory / str(candidate))
         body = self._read_meta(candidate)
         fitting = select(template, body['arrays'], strict, self.directory / str(candidate))
         arrays = self._read_arrays(candidate, body['arrays'], fitting)
@@ -166,6 +164,7 @@ class Checkpoints:
     if self._manager is None:
       import orbax.checkpoint as ocp
 
+      logging.getLogger('absl').addFilter(not_orbax)
       me = jax.process_index()
       options = ocp.CheckpointManagerOptions(
         create=False,
@@ -195,6 +194,7 @@ class Checkpoints:
       args = ocp.args.Composite(state=ocp.args.PyTreeSave(tree), meta=ocp.args.JsonSave(body))
       self._orbax().save(step, args=args, force=True)
       self._own.add(step)
+      write_manifest(self.directory / str(step))
       shutil.rmtree(self.directory / 'deleted', ignore_errors=True)
     except Exception as error:  # Orbax and TensorStore raise many kinds
       self._manager = None  # it may count on the step that failed
@@ -304,16 +304,9 @@ def lock_workdir(workdir: Path) -> int:
   return file
 
 
-def digest(body: dict[str, Any]) -> str:
-  """Of a JSON object without its own 'digest'."""
-  text = json.dumps({name: value for name, value in body.items() if name != 'digest'}, sort_keys=True)
-  return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def reason(error: BaseException) -> str:
-  """The first line, at a length that a person reads; an OS error's own words where there are some."""
-  text = getattr(error, 'strerror', None) or next(iter(str(error).splitlines()), '') or type(error).__name__
-  return text if len(text) <= 200 else text[:200] + '...'
+def not_orbax(record: logging.LogRecord) -> bool:
+  """Drops the tracebacks that Orbax logs for what it also raises: a full disk is told once, in a line."""
+  return f'{os.sep}orbax{os.sep}' not in record.pathname
 
 
 def listed(steps: Iterable[int]) -> str:
