@@ -283,6 +283,36 @@ def rules(config: ConfigDict, playing: Game) -> Rules:
   )
 
 
+def devices(config: ConfigDict) -> int:
+  """How many devices the mesh has."""
+  import jax
+
+  if config.devices > jax.device_count():
+    raise ConfigError('devices', config.devices, f'at most {jax.device_count()}, all that JAX sees; 0 takes them all')
+  return config.devices or jax.device_count()
+
+
+def check(config: ConfigDict, spec: Any, device_count: int) -> None:
+  """Refuses combinations that can't be trained, before anything is compiled."""
+  parts = device_count * config.microbatches
+  if config.batch_size % parts:
+    raise ConfigError(
+      'batch_size', config.batch_size, f'a multiple of {device_count} devices x {config.microbatches} microbatches'
+    )
+  if config.steps % config.steps_per_call:
+    raise ConfigError('steps_per_call', config.steps_per_call, f'a divisor of steps ({config.steps})')
+  if config.conditional and not spec.classes:
+    raise ConfigError('conditional', True, f'false: the data {config.data.name!r} has no labels')
+  if config.data.flip and spec.field != 'image':
+    raise ConfigError('data.flip', True, f'false: the data {config.data.name!r} has no images')
+  playing = game(config, spec)
+  players = {player for turn in playing.turns for player in turn.players}
+  for section in ('optimizer', 'terms'):
+    for player in config[section]:
+      if player not in players:
+        raise ConfigError(section, player, 'the players ' + ', '.join(sorted(players)), nearest(player, players))
+
+
 # Experiments.
 
 

@@ -39,6 +39,12 @@ class TrainingError(GanjaxError, RuntimeError):
   code = 5
 
 
+class Interrupted(GanjaxError):
+  """A signal stopped the training after its state was saved; the same command continues it."""
+
+  code = 75  # EX_TEMPFAIL
+
+
 def nearest(name: str, names: Iterable[str]) -> str | None:
   """The valid name that looks most like `name`, if any does."""
   return next(iter(difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)), None)

@@ -7,7 +7,9 @@ state, metrics = play(n, state, batch)            # n: the step's number, a Pyth
 """
 
 import itertools
+import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import jax
@@ -15,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from ganjax.errors import ConfigError
 from ganjax.ops import across
 from ganjax.state import TrainState
 from ganjax.step import make_step
@@ -25,14 +28,42 @@ Read = Callable[[Any, Array, Array], Batch]  # (payload, positions [plays], rows
 AXIS = 'data'
 
 
+def use_cache() -> None:
+  """Keeps compiled programs in the user's cache folder, unless JAX_COMPILATION_CACHE_DIR says where."""
+  if not jax.config.jax_compilation_cache_dir:
+    home = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
+    jax.config.update('jax_compilation_cache_dir', str(home / 'ganjax' / 'xla'))
+  jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.1)
+
+
+def join(coordinator: str | None, processes: int | None, process: int | None) -> None:
+  """Makes this one of several processes, if asked; on clusters that JAX knows it finds the rest itself."""
+  if coordinator or processes or process is not None:
+    if not (coordinator and processes and process is not None and 0 <= process < processes):
+      raise ConfigError(
+        '', (coordinator, processes, process), '--coordinator HOST:PORT --processes N --process 0..N-1, all three'
+      )
+    jax.distributed.initialize(coordinator, processes, process)
+
+
 def make_mesh(count: int | None = None) -> Mesh:
   """A mesh of one axis over the first `count` devices (all, if None) of all processes."""
   return Mesh(np.asarray(jax.devices()[:count]), (AXIS,))
 
 
+def whole(mesh: Mesh) -> NamedSharding:
+  """The sharding of what every device holds in full."""
+  return NamedSharding(mesh, PartitionSpec())
+
+
 def place(tree: Any, mesh: Mesh) -> Any:
-  """`tree` replicated on every device of the mesh: done before the first call, or the step compiles twice."""
-  return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+  """`tree` on every device of the mesh: done before the first call, or the step compiles twice."""
+  return jax.device_put(tree, whole(mesh))
+
+
+def local(tree: Any) -> Any:
+  """The copy of a replicated tree on this process's first device."""
+  return jax.tree.map(lambda x: x.addressable_data(0), tree)
 
 
 def due(turns: Sequence[Turn], n: int) -> tuple[int, ...]:
@@ -91,7 +122,7 @@ def compile(game: Game, rules: Rules, mesh: Mesh, how: How = 'jit', *, steps: in
   """
   unroll = jax.default_backend() == 'cpu' if unroll is None else unroll
   axis = AXIS if how == 'pmap' else None
-  whole, split = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(None, AXIS))
+  split = NamedSharding(mesh, PartitionSpec(None, AXIS))
 
   def build(dues: tuple[tuple[int, ...], ...]) -> Any:
     def one(wanted: tuple[int, ...], state: TrainState, part: Any) -> tuple[TrainState, Metrics]:
@@ -135,7 +166,9 @@ def compile(game: Game, rules: Rules, mesh: Mesh, how: How = 'jit', *, steps: in
     if how == 'pmap':
       axes = (None, None if resident else 0)
       return jax.pmap(run, AXIS, in_axes=axes, out_axes=None, devices=list(mesh.devices.flat), donate_argnums=0)  # type: ignore[arg-type]
-    return jax.jit(run, in_shardings=(whole, whole if resident else split), out_shardings=whole, donate_argnums=0)
+    everywhere = whole(mesh)
+    inputs = (everywhere, everywhere if resident else split)
+    return jax.jit(run, in_shardings=inputs, out_shardings=everywhere, donate_argnums=0)
 
   return Program(build, game.turns, steps)
 

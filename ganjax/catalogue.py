@@ -1,0 +1,55 @@
+"""What there is to combine: `ganjax list`."""
+
+import ast
+import importlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from ganjax import config
+
+
+def catalogue() -> str:
+  """Experiments, games, networks, losses, terms, optimisers and data, with a line each."""
+  parts = [
+    section('Experiments (--config NAME)', ((name, docstring(path)) for name, path in config.experiments().items())),
+    section('Games (game)', modules('games')),
+    section('Networks (generator.name, discriminator.name)', modules('nets')),
+    section('Losses (loss.name)', functions('losses')),
+    section('Terms (terms.PLAYER.NAME)', functions('terms')),
+    section('Optimisers (optimizer.PLAYER.name)', functions('optim')),
+    section('Data (data.name)', functions('data.sources')),
+  ]
+  return '\n\n'.join(parts)
+
+
+def section(title: str, rows: Iterable[tuple[str, str]]) -> str:
+  """A heading over aligned rows."""
+  return '\n'.join([title, *(f'  {name:<18} {line}' for name, line in rows)])
+
+
+def modules(room: str) -> list[tuple[str, str]]:
+  """The modules of a package with the first line of each docstring."""
+  found = [(name, importlib.import_module(f'ganjax.{room}.{name}')) for name in config.members(room)]
+  return [(name, first_line(module.__doc__)) for name, module in found]
+
+
+def functions(module: str) -> list[tuple[str, str]]:
+  """The public functions of a module, each with its keywords."""
+  found = importlib.import_module(f'ganjax.{module}')
+  return [(name, described(getattr(found, name))) for name in found.__all__]
+
+
+def described(function: Callable[..., object]) -> str:
+  """The first line of the docstring, and the fields it takes."""
+  fields = ', '.join(name for name in config.keywords(function, ('split',)))
+  return first_line(function.__doc__) + (f' [{fields}]' if fields else '')
+
+
+def docstring(path: Path) -> str:
+  """The first line of a file's docstring, without running the file."""
+  return first_line(ast.get_docstring(ast.parse(path.read_text())))
+
+
+def first_line(text: str | None) -> str:
+  """Of a docstring."""
+  return (text or '').strip().partition('\n')[0]

@@ -1,0 +1,142 @@
+"""The `ganjax` command: flags and sub-commands only."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ganjax import __version__
+from ganjax.errors import ConfigError, GanjaxError
+
+DEFAULT = 'dcgan_digits'
+
+OVERRIDES = """\
+Any field of the config can be set with --config.FIELD=VALUE, for example
+  --config.steps=20000 --config.loss.name=hinge --config.optimizer.d.learning_rate=4e-4
+A field that isn't in the experiment's file has a default; run.json shows all fields of a run."""
+
+
+def parser() -> argparse.ArgumentParser:
+  """All sub-commands and flags."""
+  top = argparse.ArgumentParser(
+    'ganjax', description='Train, sample and evaluate generative adversarial networks.', allow_abbrev=False,
+    epilog='Start with `ganjax train`: it trains on handwritten digits that need no download, in about two minutes.',
+  )  # fmt: skip
+  top.add_argument('--version', action='version', version=f'ganjax {__version__}')
+  commands = top.add_subparsers(dest='command', required=True, metavar='COMMAND')
+
+  def command(name: str, summary: str, epilog: str = '') -> argparse.ArgumentParser:
+    return commands.add_parser(
+      name, help=summary, description=summary, epilog=epilog, allow_abbrev=False,
+      formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+
+  train = command('train', 'Train an experiment, or continue it where it stopped.', OVERRIDES)
+  plan = command('plan', 'Say what a training will take, measured on a few real steps, without training.', OVERRIDES)
+  for sub in (train, plan):
+    sub.add_argument('--config', default=DEFAULT, metavar='FILE', help='experiment: a file experiments/X.py or a name from '
+                     '`ganjax list`, with :smoke for a size that runs in seconds (default: %(default)s)')  # fmt: skip
+  train.add_argument('--workdir', metavar='DIR', help='where all of it is written (default: runs/<experiment>)')
+  train.add_argument('--adopt', action='store_true', help='continue from a checkpoint of another shape: parameters that no '
+                     'longer fit start anew')  # fmt: skip
+  train.add_argument(
+    '--profile', action='store_true', help='write a trace of a few steps that TensorBoard (xprof) opens'
+  )
+  train.add_argument('--coordinator', metavar='HOST:PORT', help='several processes: where process 0 listens')
+  train.add_argument('--processes', type=int, metavar='N', help='several processes: how many')
+  train.add_argument('--process', type=int, metavar='I', help='several processes: which one this is, from 0')
+
+  sample = command('sample', 'Draw samples from a checkpoint; the data set is not needed.')
+  sample.add_argument('--num', type=int, default=64, metavar='N', help='how many (default: %(default)s)')
+  sample.add_argument('--seed', type=int, default=0, metavar='S', help='of the latents (default: %(default)s)')
+  sample.add_argument(
+    '--out', default='samples.png', metavar='FILE', help='.png: a grid; .npz: the arrays (default: %(default)s)'
+  )
+  evaluate = command('evaluate', 'Measure a checkpoint against its data set.')
+  evaluate.add_argument('--num', type=int, metavar='N', help="samples (default: the config's evaluate_num)")
+  evaluate.add_argument('--seed', type=int, default=0, metavar='S', help='of the latents (default: %(default)s)')
+  for sub in (sample, evaluate):
+    sub.add_argument('--workdir', required=True, metavar='DIR', help='of the training')
+    sub.add_argument('--checkpoint', type=int, metavar='STEP', help='which checkpoint (default: the newest intact one)')
+  command('list', 'List experiments, games, networks, losses, terms, optimisers and data.')
+  return top
+
+
+def split(arguments: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
+  """Flags, and the overrides from `--config.FIELD=VALUE` or `--config.FIELD VALUE`."""
+  from ganjax.config import parse
+
+  flags, overrides, waiting = [], {}, list(arguments)
+  while waiting:
+    word = waiting.pop(0)
+    if not word.startswith('--config.'):
+      flags.append(word)
+      continue
+    field, equals, text = word.removeprefix('--config.').partition('=')
+    if not equals:
+      if not waiting:
+        raise ConfigError(field, '', f'a value: --config.{field}=VALUE')
+      text = waiting.pop(0)
+    overrides[field] = parse(text)
+  return flags, overrides
+
+
+def run(arguments: Sequence[str]) -> None:
+  """Runs one command. Raises GanjaxError."""
+  flags, overrides = split(arguments)
+  options = parser().parse_args(flags)
+  if overrides and options.command not in ('train', 'plan'):
+    raise ConfigError(
+      next(iter(overrides)), next(iter(overrides.values())), 'nothing: only train and plan take config fields'
+    )
+  if options.command == 'list':
+    from ganjax.catalogue import catalogue
+
+    print(catalogue())
+  elif options.command in ('train', 'plan'):
+    start(options, overrides)
+  elif options.command == 'sample':
+    from ganjax.sample import write_samples
+
+    print(write_samples(options.workdir, options.num, options.seed, options.out, options.checkpoint))
+  else:
+    from ganjax.evaluate import evaluate_run
+
+    print(evaluate_run(options.workdir, num=options.num, seed=options.seed, checkpoint=options.checkpoint))
+
+
+def start(options: argparse.Namespace, overrides: dict[str, Any]) -> None:
+  """Train or plan: the config, then the processes, then the work."""
+  from ganjax import config, parallel
+
+  complete = config.load(options.config, overrides)
+  parallel.use_cache()
+  if options.command == 'plan':
+    from ganjax.plan import plan
+
+    print(plan(complete))
+    return
+  parallel.join(options.coordinator, options.processes, options.process)
+  from ganjax.train import summary, train
+
+  workdir = Path(options.workdir or f'runs/{complete.name}')
+  train(complete, workdir, adopt=options.adopt, profile=options.profile)
+  print(summary(workdir))
+
+
+def main() -> None:
+  """Entry point: errors that a user can mend come as one message and an exit code."""
+  logging.basicConfig(level=logging.WARNING, format='%(message)s')
+  try:
+    run(sys.argv[1:])
+  except GanjaxError as error:
+    print(f'ganjax: {error}', file=sys.stderr)
+    sys.exit(error.code)
+  except KeyboardInterrupt:
+    sys.exit(130)
+
+
+if __name__ == '__main__':
+  main()

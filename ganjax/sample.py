@@ -1,0 +1,92 @@
+"""Samples from a checkpoint alone: its config and spec make the game, no data set is needed."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from ganjax import config as configs
+from ganjax import state as states
+from ganjax.data.spec import Spec
+from ganjax.errors import CheckpointError
+from ganjax.state import TrainState
+from ganjax.types import Game, Rules
+
+Generate = Callable[[int, int], dict[str, np.ndarray]]  # (number, seed) -> the prior's draws and the samples
+
+CHUNK = 256  # samples generated at once
+
+
+class Trained(NamedTuple):
+  """A checkpoint with what it takes to use it."""
+
+  config: ConfigDict
+  spec: Spec
+  game: Game
+  state: TrainState
+  step: int
+  meta: dict[str, Any]
+
+
+def example(spec: Spec) -> dict[str, np.ndarray]:
+  """A batch of one row of nothing: its shapes are what `Game.init` looks at."""
+  batch = {spec.field: np.zeros((1, *spec.shape), np.float32)}
+  return batch | ({'label': np.zeros(1, np.int32)} if spec.classes else {})
+
+
+def initializer(config: ConfigDict, spec: Spec, game: Game, rules: Rules) -> Any:
+  """A jitted function of nothing that makes the state at step 0; it has `eval_shape()`."""
+  create = partial(states.create, game, rules)
+  return jax.jit(lambda: create(jax.random.key(config.seed), example(spec), configs.hyper(config)))
+
+
+def load(workdir: str | Path, checkpoint: int | None = None) -> Trained:
+  """The newest intact checkpoint of a workdir, or the one of a step. Raises CheckpointError."""
+  from ganjax.checkpoint import Checkpoints
+
+  if not Path(workdir).is_dir():
+    raise CheckpointError(f'{workdir}: no such folder; `ganjax train --workdir {workdir}` makes one')
+  with Checkpoints(workdir, keep=1, lock=False) as checkpoints:
+    meta = checkpoints.meta(checkpoint)
+    config = configs.complete(meta['config'])
+    spec = Spec.from_json(meta['spec'])
+    game = configs.game(config, spec)
+    template = initializer(config, spec, game, configs.rules(config, game)).eval_shape()
+    device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    step, state, meta = checkpoints.restore(template, checkpoint, sharding=device)
+  return Trained(config, spec, game, state, step, meta)
+
+
+def averaged(state: TrainState) -> dict[str, Any]:
+  """The parameters that samples are drawn with: the first EMA's where there is one."""
+  first = next(iter(state.ema.values()), {})
+  return {**state.params, **first}
+
+
+def sampler(game: Game) -> Callable[[TrainState], Generate]:
+  """`sampler(game)(state)(num, seed)` generates: compiled once for a game, for any state and number.
+
+  A sample depends on the seed and its own number, not on how many are drawn with it.
+  """
+  prior = jax.jit(lambda seed, count: game.prior(jax.random.key(seed), count, None), static_argnums=1)
+  chunk = jax.jit(game.generate)
+
+  def of(state: TrainState) -> Generate:
+    def generate(num: int, seed: int) -> dict[str, np.ndarray]:
+      drawn = jax.device_get(prior(seed, num))
+      padded = {name: np.resize(x, (-(-num // CHUNK) * CHUNK, *x.shape[1:])) for name, x in drawn.items()}
+      if num < CHUNK:
+        padded = drawn
+      parts = [
+        jax.device_get(chunk(averaged(state), state.extras, {name: x[i : i + CHUNK] for name, x in padded.items()}))
+        for i in range(0, num, CHUNK)
+      ]
+      return {name: np.concatenate([part[name] for part in parts])[:num] for name in parts[0]}
+
+    return generate
+
+  return of

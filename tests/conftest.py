@@ -1,0 +1,29 @@
+"""Eight fake CPU devices, and a compilation cache that outlives the run."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault('XLA_FLAGS', '--xla_force_host_platform_device_count=8')
+os.environ.setdefault('JAX_PLATFORMS', 'cpu')
+os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', str(Path(tempfile.gettempdir()) / 'ganjax-tests-xla'))
+os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.2')
+os.environ.setdefault('MPLBACKEND', 'agg')
+
+SHARED = Path(__file__).resolve().parents[2] / 'shared'
+
+
+def shared(name: str) -> Path:
+  """A file that not everybody has; the test is skipped without it."""
+  path = SHARED / name
+  if not path.exists():
+    pytest.skip(f'needs ../shared/{name}')
+  return path
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+  """Nothing a test writes lands in the checkout."""
+  monkeypatch.chdir(tmp_path)
