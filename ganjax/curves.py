@@ -1,0 +1,106 @@
+"""A run's curves in one picture."""
+
+import json
+import math
+import os
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Curve = tuple[np.ndarray, np.ndarray]  # images shown, values
+COLUMNS = 3
+SMOOTH_FROM = 200  # points: more are shown as a running mean over a faint original
+SHARE, RANGE = 'eval/share_', ('most frequent class', 'least frequent class')
+PROBABILITIES = {'d/real_prob': 'D(x), on real', 'd/fake_prob': 'D(G(z)), on generated'}
+
+
+def read(workdir: str | os.PathLike[str]) -> dict[str, Curve]:
+  """The curves in a workdir's metrics.jsonl, by metric; values that weren't finite are NaN."""
+  points: dict[str, list[tuple[float, float]]] = defaultdict(list)
+  with (Path(workdir) / 'metrics.jsonl').open() as file:
+    for line in file:
+      try:
+        record = json.loads(line)
+      except ValueError:  # the last line of a run that is writing it, or was killed
+        break
+      for name, value in record.items():
+        if name not in ('step', 'images', 'time'):
+          points[name].append((record['images'], math.nan if value is None else value))
+  return {name: (np.array(values)[:, 0], np.array(values)[:, 1]) for name, values in points.items()}
+
+
+def curves(workdir: str | os.PathLike[str]) -> Path:
+  """Draws workdir/curves.png: losses, D's probabilities, gradient norms, terms and evaluations over images shown."""
+  from matplotlib.backends.backend_agg import FigureCanvasAgg
+  from matplotlib.figure import Figure
+
+  found = read(workdir)
+  shares = [curve for name, curve in found.items() if name.startswith(SHARE)]
+  if shares:  # the extremes tell a collapse; a line for each of many classes tells nothing
+    values = np.stack([y for _, y in shares])
+    found |= {name: (shares[0][0], y) for name, y in zip(RANGE, (values.max(0), values.min(0)), strict=True)}
+  panels = arrange(found)
+  columns = min(COLUMNS, max(len(panels), 1))
+  rows = max(1, math.ceil(len(panels) / columns))
+  figure = Figure(figsize=(4.6 * columns, 3.3 * rows), dpi=110, layout='constrained')
+  canvas = FigureCanvasAgg(figure)
+  grid = figure.subplots(rows, columns, squeeze=False).ravel()
+  most = max((x[-1] for x, _ in found.values()), default=0)
+  unit, word = next(((u, w) for u, w in ((1e6, 'millions'), (1e3, 'thousands')) if most >= 5 * u), (1, ''))
+  for axes, (title, names, log) in zip(grid, panels, strict=False):
+    for name, label in names.items():
+      line(axes, found[name][0] / unit, found[name][1], label)
+    axes.set_title(title)
+    axes.set_xlabel(f'images shown ({word})' if word else 'images shown')
+    axes.grid(alpha=0.3)
+    if log and any((found[name][1] > 0).any() for name in names):
+      axes.set_yscale('log')
+    if title == "D's probability of real":
+      axes.axhline(0.5, color='0.4', linestyle='--', linewidth=1)
+      axes.set_ylim(-0.02, 1.02)
+    if title == 'Share of a class':
+      axes.axhline(1 / len(shares), color='0.4', linestyle='--', linewidth=1, label='all alike')
+    if len(names) > 1 or title == 'Terms':
+      axes.legend(fontsize='small')
+  for axes in grid[len(panels) :]:
+    axes.set_axis_off()
+  path = Path(workdir) / 'curves.png'
+  canvas.print_png(str(path))
+  return path
+
+
+def arrange(found: Mapping[str, Curve]) -> list[tuple[str, dict[str, str], bool]]:
+  """Panels: (title, metric -> label, logarithmic)."""
+  choose: Callable[[Callable[[str], bool]], dict[str, str]] = lambda test: {n: n for n in sorted(found) if test(n)}  # noqa: E731
+  floors = [name for name in found if name.startswith('eval/') and name.endswith(('_floor', '_real'))]
+  groups = [
+    ('Losses', choose(lambda name: name.split('/')[-1] == 'loss' or '/loss_' in name), False),
+    ("D's probability of real", {name: label for name, label in PROBABILITIES.items() if name in found}, False),
+    ('Gradient norms', choose(lambda name: name.endswith('/grad_norm')), True),
+  ]
+  used = {name for _, names, _ in groups for name in names} | {*floors, *RANGE}
+  rest = choose(lambda name: name not in used and not name.endswith('/norm') and not name.startswith(SHARE))
+  groups.append(('Terms', {name: label for name, label in rest.items() if not name.startswith('eval/')}, False))
+  for name in rest:
+    if name.startswith('eval/'):
+      beside = {other: 'real data' for other in floors if other.rsplit('_', 1)[0] == name}
+      groups.append((name.removeprefix('eval/').replace('_', ' '), {name: 'generated', **beside}, False))
+  groups.append(('Share of a class', choose(lambda name: name in RANGE), False))
+  return [group for group in groups if group[1]]
+
+
+def line(axes: Any, x: np.ndarray, y: np.ndarray, label: str) -> None:
+  """One curve; a long one as its running mean, with the original behind."""
+  style = {'marker': 'o', 'markersize': 3} if len(x) < 30 else {}
+  if len(x) < SMOOTH_FROM:
+    axes.plot(x, y, label=label, linewidth=1.3, **style)
+    return
+  width = len(x) // 50
+  known = np.isfinite(y)
+  total = np.convolve(np.where(known, y, 0), np.ones(width), 'same')
+  mean = total / np.maximum(np.convolve(known, np.ones(width), 'same'), 1)
+  (drawn,) = axes.plot(x, mean, label=label, linewidth=1.3)
+  axes.plot(x, y, color=drawn.get_color(), alpha=0.2, linewidth=0.8)

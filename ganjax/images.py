@@ -1,0 +1,147 @@
+"""Pictures of samples that say where they come from."""
+
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from ganjax import __version__
+from ganjax.errors import DataError
+
+CELL = 64  # pixels: what is smaller is enlarged to at least this
+GAP_COLOR = 128
+
+
+def to_uint8(images: np.ndarray) -> np.ndarray:
+  """Floats in [-1, 1] -> uint8, rounded; what is outside is clipped, NaN is black. uint8 stays as it is."""
+  if images.dtype == np.uint8:
+    return images
+  return np.clip(np.rint((np.nan_to_num(np.asarray(images, np.float32), nan=-1) + 1) * 127.5), 0, 255).astype(np.uint8)
+
+
+def grid(images: np.ndarray, columns: int | None = None, scale: int | None = None, gap: int = 4) -> np.ndarray:
+  """Images [N, H, W, C] (uint8, or floats in [-1, 1]) on one sheet, row by row -> uint8 [H', W', C].
+
+  C is 1 or 3. Without `columns` the sheet is about square; without `scale` small images are enlarged
+  (each pixel a block) until the shorter side has 64 pixels. `gap`: grey pixels around each image.
+  """
+  if images.ndim != 4 or not len(images) or images.shape[-1] not in (1, 3):
+    raise ValueError(f'images: given {list(images.shape)}, valid: [N, H, W, C] with N > 0 and C = 1 or 3')
+  count, height, width, channels = images.shape
+  scale = scale or max(1, math.ceil(CELL / min(height, width)))
+  large = to_uint8(images).repeat(scale, axis=1).repeat(scale, axis=2)
+  height, width = height * scale + gap, width * scale + gap
+  columns = min(columns or math.ceil(math.sqrt(count * height / width)), count)
+  rows = math.ceil(count / columns)
+  sheet = np.full((rows * height + gap, columns * width + gap, channels), GAP_COLOR, np.uint8)
+  for i, image in enumerate(large):
+    y, x = i // columns * height + gap, i % columns * width + gap
+    sheet[y : y + height - gap, x : x + width - gap] = image
+  return sheet
+
+
+def scatter(rows: np.ndarray, centres: Sequence[Sequence[float]] | None = None,
+            reference: np.ndarray | None = None) -> np.ndarray:  # fmt: skip
+  """Points [N, 2] in the plane -> uint8 [H, W, 3], over the `centres` of a mixture or `reference` rows [M, 2].
+
+  The limits follow from what is underneath, where there is something, so that pictures of a training compare.
+  """
+  from matplotlib.backends.backend_agg import FigureCanvasAgg
+  from matplotlib.figure import Figure
+
+  under = [np.asarray(x, np.float64).reshape(-1, 2) for x in (centres, reference) if x is not None]
+  span = np.concatenate(under or [rows[np.isfinite(rows).all(1)], np.zeros((1, 2))])
+  middle, reach = (span.max(0) + span.min(0)) / 2, (np.ptp(span, axis=0).max() / 2 or 1.0) * (1.3 if under else 1.05)
+  figure = Figure(figsize=(6, 6), dpi=100, layout='constrained')
+  canvas = FigureCanvasAgg(figure)
+  axes = figure.subplots()
+  if reference is not None:
+    axes.scatter(reference[:, 0], reference[:, 1], s=6, color='0.75', linewidths=0, label='real')
+  axes.scatter(rows[:, 0], rows[:, 1], s=6, color='tab:blue', alpha=0.5, linewidths=0, label='generated')
+  if centres is not None:
+    x, y = np.asarray(centres, np.float64).T
+    axes.scatter(x, y, s=60, marker='+', color='tab:red', linewidths=1, label='centre')
+  axes.set(xlim=(middle[0] - reach, middle[0] + reach), ylim=(middle[1] - reach, middle[1] + reach), aspect='equal')
+  outside = int((~(np.abs(rows - middle) <= reach).all(1)).sum())
+  axes.set_title(f'{len(rows)} samples' + (f', {outside} of them outside' if outside else ''))
+  axes.legend(loc='upper right')
+  canvas.draw()
+  return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def picture(samples: np.ndarray, extra: Mapping[str, Any]) -> np.ndarray | None:
+  """What shows these samples: a grid of images [N, H, W, C], a scatter plot of rows [N, 2]; None for others.
+
+  extra: the spec's, with the centres of a mixture.
+  """
+  if samples.ndim == 4 and samples.shape[-1] in (1, 3):
+    return grid(samples)
+  if samples.ndim == 2 and samples.shape[1] == 2:
+    return scatter(samples, extra.get('centres'))
+  return None
+
+
+def provenance(run_id: str, config_hash: str, step: int, seed: int) -> dict[str, str]:
+  """What a file of samples says of itself."""
+  return {
+    'run_id': run_id,
+    'config_hash': config_hash,
+    'step': str(step),
+    'seed': str(seed),
+    'synthetic': 'true',
+    'software': f'ganjax {__version__}',
+  }
+
+
+def save_png(path: str | os.PathLike[str], image: np.ndarray, about: Mapping[str, str]) -> None:
+  """Writes uint8 [H, W, C] with `about` as text chunks."""
+  from PIL import Image, PngImagePlugin
+
+  text = PngImagePlugin.PngInfo()
+  for name, value in about.items():
+    text.add_text(name, value)
+  with replacing(path) as file:
+    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(file, 'png', pnginfo=text)
+
+
+def save_npz(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], about: Mapping[str, str]) -> None:
+  """Writes arrays by name, with `about` as fields of text."""
+  clash = arrays.keys() & about.keys()
+  if clash:
+    raise ValueError(f'{", ".join(sorted(clash))}: names of arrays and of the provenance')
+  with replacing(path) as file:
+    np.savez_compressed(file, **arrays, **{name: np.array(value) for name, value in about.items()})  # type: ignore[arg-type]
+
+
+def read_provenance(path: str | os.PathLike[str]) -> dict[str, str]:
+  """What `save_png` or `save_npz` wrote beside the samples. Raises DataError for other files."""
+  from PIL import Image
+
+  try:
+    if Path(path).suffix == '.npz':
+      with np.load(path, allow_pickle=False) as file:
+        return {name: str(file[name]) for name in file.files if file[name].dtype.kind == 'U'}
+    with Image.open(path) as image:
+      return {str(name): str(value) for name, value in getattr(image, 'text', {}).items()}
+  except FileNotFoundError:
+    raise
+  except (OSError, ValueError, SyntaxError) as error:
+    raise DataError(f'{path}: neither a PNG nor an NPZ file ({error})') from error
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+  """A file that takes its name when it is whole; makes the folder."""
+  path = Path(path)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  part = path.with_name(f'{path.name}.part')
+  try:
+    with part.open('wb') as file:
+      yield file
+    part.replace(path)
+  finally:
+    part.unlink(missing_ok=True)
