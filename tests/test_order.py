@@ -20,7 +20,7 @@ def test_shuffle_is_a_permutation(n: int, seed: int, epoch: int) -> None:
   np.testing.assert_array_equal(np.sort(order), np.arange(n))
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(n=st.integers(1, 2**31 - 1), seed=words, epoch=words)
 def test_numpy_and_jit_agree(n: int, seed: int, epoch: int) -> None:
   index = np.linspace(0, n - 1, 50).astype(np.int32)
@@ -30,7 +30,7 @@ def test_numpy_and_jit_agree(n: int, seed: int, epoch: int) -> None:
   assert (np.asarray(inside) < n).all()
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(n=st.integers(1, 200), batch=st.integers(1, 300), position=st.integers(0, 2**31 - 4), seed=words)
 def test_rows_agree_in_jit(n: int, batch: int, position: int, seed: int) -> None:
   positions, rows = np.arange(position, position + 3, dtype=np.int32), np.arange(batch, dtype=np.int32)

@@ -45,9 +45,9 @@ def fetch(url: str, checksum: str, *, folder: Path | None = None, otherwise: str
   folder = folder or cache_folder()
   file = folder / url.rsplit('/', 1)[-1]
   hint = f'. {otherwise}' if otherwise else ''
-  if file.is_file():
-    return checked(file, checksum, hint)
   try:
+    if file.is_file():
+      return checked(file, checksum, hint)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / f'{file.name}.lock'):
       if not file.is_file():
@@ -104,8 +104,8 @@ def resume(url: str, part: Path) -> None:
   start = part.stat().st_size if part.is_file() else 0
   headers = {'User-Agent': 'ganjax', **({'Range': f'bytes={start}-'} if start else {})}
   with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT) as answer:
-    if answer.status != 206:
-      start = 0
+    if not answer.headers.get('Content-Range', '').startswith(f'bytes {start}-'):
+      start = 0  # the server sends the whole file
     length = answer.headers.get('Content-Length')
     total = start + int(length) if length else None
     with part.open('ab' if start else 'wb') as stream, progress(part.stem, total, start) as advance:

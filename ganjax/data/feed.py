@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ganjax.data.order import flips, rows_at
+from ganjax.data.order import flips, rows_at, words
 from ganjax.data.spec import Source, Spec
 from ganjax.errors import ConfigError, DataError
 from ganjax.types import Array, Batch
@@ -109,11 +108,8 @@ def read_streamed(payload: Batch, positions: Array, rows: Array, *, seed: int, f
 
 
 def read_drawn(payload: Any, positions: Array, rows: Array, *, draw: Callable[..., Batch], fold: int) -> Batch:
-  """Fresh draws from a distribution, a key for each (seed, fold, position, row)."""
-  fold_in = jax.random.fold_in
-  key = fold_in(jax.random.key(payload['seed'], impl='threefry2x32'), fold)
-  one = lambda position, row: draw(fold_in(fold_in(key, position), row))  # noqa: E731
-  return jax.vmap(jax.vmap(one, (None, 0)), (0, None))(positions, rows)
+  """Fresh draws from a distribution, by (seed, fold, position, row)."""
+  return draw(lambda count: words(positions, rows, count, payload['seed'], fold))
 
 
 def finished(batch: Batch, positions: Array, rows: Array, seed: Any, flip: bool) -> Batch:
@@ -183,6 +179,10 @@ class Stream:
     threads = min(self.prefetch, 4)
     dataset = dataset.to_iter_dataset(grain.ReadOptions(num_threads=threads, prefetch_buffer_size=self.prefetch))
     if self.workers:
+      from absl import flags
+
+      if not flags.FLAGS.is_parsed():  # Grain's workers read a flag of their own
+        flags.FLAGS.mark_as_parsed()
       options = grain.MultiprocessingOptions(num_workers=self.workers, per_worker_buffer_size=self.prefetch)
       dataset = dataset.mp_prefetch(options)
     self.iterator, self.next = iter(dataset), position

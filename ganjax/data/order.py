@@ -78,9 +78,19 @@ def rows_at(positions: Any, rows: Any, batch: int, n: int, seed: Any) -> Any:
 
 def flips(positions: Any, rows: Any, seed: Any) -> Any:
   """Bool [P, B]: which rows `rows` [B] of the global batches `positions` [P] are mirrored."""
+  return words(positions, rows, 1, seed, fold=0xF11B)[..., 0] >> np.uint32(31) == 1
+
+
+def words(positions: Any, rows: Any, count: int, seed: Any, fold: int) -> Any:
+  """Random bits by row: uint32 [P, B, count]; other folds have other bits.
+
+  A counter-based generator: far cheaper to compile and to run than a key of Threefry for each row. Each
+  word has a stream of its own, so rows that share one word by chance don't share the others.
+  """
   xp = _namespace(positions, rows, seed)
-  key = hashed(xp, _uint32(xp, seed) ^ np.uint32(0xF11B), _uint32(xp, positions)[:, None])
-  return mix(xp, key + _GOLDEN * _uint32(xp, rows)[None, :]) >> np.uint32(31) == 1
+  key = hashed(xp, hashed(xp, seed, fold), _uint32(xp, positions))[:, None, None]
+  streams = mix(xp, key + _GOLDEN * np.arange(1, count + 1, dtype=np.uint32))  # [P, 1, count]
+  return mix(xp, streams + _GOLDEN * _uint32(xp, rows)[None, :, None])
 
 
 def hashed(xp: ModuleType, first: Any, second: Any) -> Any:

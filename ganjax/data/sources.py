@@ -11,7 +11,7 @@ from ganjax.data.folder import folder
 from ganjax.data.mixture import mixture
 from ganjax.data.spec import Source
 from ganjax.data.tfds import tfds
-from ganjax.errors import ConfigError, unknown
+from ganjax.errors import ConfigError, nearest, unknown
 
 __all__ = ['arrays', 'cifar10', 'digits', 'folder', 'mixture', 'tfds']
 
@@ -40,5 +40,6 @@ def open_source(config: Mapping[str, Any], *, split: str = 'train') -> Source:
       raise ConfigError(f'data.{field}', None, f'a value: {name!r} has no default for it')
   for field in given:
     if field not in fields:
-      raise unknown(f'data.{field}', given[field], fields)
+      valid = f'one of the fields {", ".join(sorted(fields))}'
+      raise ConfigError(f'data.{field}', given[field], valid, nearest(field, fields))
   return source(split=split, **given)

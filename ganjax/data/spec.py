@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ganjax.types import Batch, Key
+from ganjax.types import Array, Batch
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,15 @@ class Source:
 
   `get(indices [N])` returns NumPy arrays [N, ...]: 'image' uint8 NHWC, or float32 in [-1, 1]; or 'row'
   float32 [N, F]; and 'label' int32 [N] where there are labels. It may be called from several threads.
+
+  A distribution has `draw(bits)` too, pure and jittable: `bits(count)` are random words uint32 [P, B, count],
+  what it returns has leaves [P, B, ...].
   """
 
   spec: Spec
   get: Callable[[np.ndarray], dict[str, np.ndarray]]
   arrays: dict[str, np.ndarray] | None = None  # the whole set, in memory or mapped
-  draw: Callable[[Key], Batch] | None = None  # of a distribution: one fresh example, jittable
+  draw: Callable[[Callable[[int], Array]], Batch] | None = None  # of a distribution: see below
   fold: int = 0  # of a distribution: other folds have other draws
 
   def __len__(self) -> int:

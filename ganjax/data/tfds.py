@@ -46,7 +46,7 @@ def tfds(*, split: str = 'train', dataset: str, data_dir: str = '', train_split:
       f'Prepare it once more, elsewhere: {command(dataset, "DIR")}'
     ) from error
   except ValueError as error:
-    raise ConfigError(field, wanted, ', '.join(builder.info.splits)) from error
+    raise ConfigError(field, wanted, ', '.join(sorted(builder.info.splits))) from error
   except OSError as error:
     raise DataError(f'{builder.data_dir}: {error}') from error
   names = label_names(dataset, features, label_key, classes)
@@ -107,8 +107,8 @@ def sizes(dataset: str, features: Any, key: str, resolution: int | None, channel
 
 def label_names(dataset: str, features: Any, key: str, classes: int) -> tuple[str, ...]:
   """The class names, () for a set without labels."""
-  feature = features.get(key)
-  names = tuple(feature.names) if type(feature).__name__ == 'ClassLabel' else ()
+  labelled = key in features and type(features[key]).__name__ == 'ClassLabel'
+  names = tuple(features[key].names) if labelled else ()
   if classes and classes != len(names):
     raise DataError(f'{dataset}: {len(names)} classes in {key!r}, but data.classes={classes}')
   return names
