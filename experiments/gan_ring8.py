@@ -11,7 +11,7 @@ def get_config(size: str = 'full') -> ConfigDict:
   if size not in ('full', 'smoke'):
     raise ValueError(f'{size!r}: full or smoke')
   config = ConfigDict()
-  config.data = {'name': 'ring8'}
+  config.data = {'name': 'mixture', 'layout': 'ring', 'modes': 8, 'std': 0.02}
   config.latent_dim = 2
   config.generator = {'name': 'mlp', 'hidden': (128, 128)}
   config.discriminator = {'name': 'mlp', 'hidden': (128, 128)}

@@ -336,7 +336,7 @@ def load(reference: str, overrides: Mapping[str, Any] | None = None) -> ConfigDi
     given = module.get_config(variant) if variant else module.get_config()
   except (ValueError, TypeError) as error:
     raise ConfigError('', reference, f'a variant that get_config takes ({error})') from error
-  return complete({'name': path.stem} | given.to_dict(), overrides)
+  return complete({'name': path.stem + (variant and f':{variant}')} | given.to_dict(), overrides)
 
 
 def experiments() -> dict[str, Path]:
@@ -357,6 +357,8 @@ def flat(config: ConfigDict) -> dict[str, Any]:
   """'section.field' -> value."""
 
   def walk(prefix: str, value: Any) -> list[tuple[str, Any]]:
+    if isinstance(value, (list, tuple)):  # JSON knows only one of them
+      value = tuple(value)
     if isinstance(value, Mapping):
       return [item for name, inner in value.items() for item in walk(f'{prefix}.{name}' if prefix else name, inner)]
     return [(prefix, value)]

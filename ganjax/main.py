@@ -119,9 +119,10 @@ def start(options: argparse.Namespace, overrides: dict[str, Any]) -> None:
     print(plan(complete))
     return
   parallel.join(options.coordinator, options.processes, options.process)
-  from ganjax.train import summary, train
+  from ganjax.summary import summary
+  from ganjax.train import train
 
-  workdir = Path(options.workdir or f'runs/{complete.name}')
+  workdir = Path(options.workdir or 'runs/' + complete.name.replace(':', '_'))
   train(complete, workdir, adopt=options.adopt, profile=options.profile)
   print(summary(workdir))
 

@@ -117,10 +117,9 @@ def compile(game: Game, rules: Rules, mesh: Mesh, how: How = 'jit', *, steps: in
     read: makes a step's batch from the payload inside the program; without it the payload is the batch.
     resident: the global batch size that `read` draws from a payload which is whole on every device (a data
       set in memory). 0: the payload is batches [plays, B, ...] over the devices; with several steps, a tuple of them.
-    unroll: several steps unrolled, or scanned. By default unrolled on the CPU, where a loop's
-      convolutions fall off XLA's fast path, and scanned on accelerators.
+    unroll: several steps unrolled, or scanned. By default scanned, but for convolutional games on the
+      CPU: XLA gives the body of a loop less of its fast paths there.
   """
-  unroll = jax.default_backend() == 'cpu' if unroll is None else unroll
   axis = AXIS if how == 'pmap' else None
   split = NamedSharding(mesh, PartitionSpec(None, AXIS))
 
@@ -151,7 +150,8 @@ def compile(game: Game, rules: Rules, mesh: Mesh, how: How = 'jit', *, steps: in
       return state, segments
 
     def repeat(wanted: tuple[int, ...], state: TrainState, parts: list[Any]) -> tuple[TrainState, Metrics]:
-      if unroll:
+      convolves = any(x.ndim > 3 for x in jax.tree.leaves(state.params))
+      if len(parts) == 1 or (jax.default_backend() == 'cpu' and convolves if unroll is None else unroll):
         seen = []
         for part in parts:
           state, metrics = one(wanted, state, part)

@@ -10,9 +10,10 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from ganjax import config as configs
+from ganjax import images
 from ganjax import state as states
 from ganjax.data.spec import Spec
-from ganjax.errors import CheckpointError
+from ganjax.errors import CheckpointError, ConfigError
 from ganjax.state import TrainState
 from ganjax.types import Game, Rules
 
@@ -90,3 +91,28 @@ def sampler(game: Game) -> Callable[[TrainState], Generate]:
     return generate
 
   return of
+
+
+def write_samples(workdir: str | Path, num: int, seed: int, out: str | Path, checkpoint: int | None = None) -> str:
+  """Draws `num` samples and writes a grid (.png) or arrays (.npz), with their provenance; says what it wrote.
+
+  An .npz has the samples under the data's field ('image' uint8 [N, H, W, C], or 'row' [N, F]) with latents and labels.
+  """
+  if num < 1:
+    raise ConfigError('num', num, 'a number of at least 1')
+  path = Path(out)
+  if path.suffix not in ('.png', '.npz'):
+    raise ConfigError('out', str(out), 'a file name that ends in .png or .npz')
+  trained = load(workdir, checkpoint)
+  drawn = sampler(trained.game)(trained.state)(num, seed)
+  about = images.provenance(trained.meta['run_id'], configs.fingerprint(trained.config), trained.step, seed)
+  samples = drawn[trained.spec.field]
+  if path.suffix == '.npz':
+    kept = images.to_uint8(samples) if trained.spec.field == 'image' else samples
+    images.save_npz(path, drawn | {trained.spec.field: kept}, about)
+  else:
+    picture = images.picture(samples, trained.spec.extra)
+    if picture is None:
+      raise ConfigError('out', str(out), f'an .npz file: samples of shape {samples.shape[1:]} make no picture')
+    images.save_png(path, picture, about)
+  return f'{path}: {num} samples of {trained.config.name}, step {trained.step}, seed {seed}'
