@@ -20,7 +20,8 @@ def to_uint8(images: np.ndarray) -> np.ndarray:
   """Floats in [-1, 1] -> uint8, rounded; what is outside is clipped, NaN is black. uint8 stays as it is."""
   if images.dtype == np.uint8:
     return images
-  return np.clip(np.rint((np.nan_to_num(np.asarray(images, np.float32), nan=-1) + 1) * 127.5), 0, 255).astype(np.uint8)
+  values = np.clip(np.nan_to_num(np.asarray(images, np.float32), nan=-1), -1, 1)
+  return np.rint((values + 1) * 127.5).astype(np.uint8)
 
 
 def grid(images: np.ndarray, columns: int | None = None, scale: int | None = None, gap: int = 4) -> np.ndarray:
