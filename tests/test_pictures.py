@@ -252,6 +252,21 @@ def test_tfds_that_can_t_be(tiny: dict, options: dict, error: type, message: str
     open_source({**tiny, **options})
 
 
+@pytest.mark.parametrize(('name', 'content'), [
+  ('*train*', None), ('*train*', b'short'), ('*train*', bytes(2**17)), ('dataset_info.json', b'{'),
+  ('dataset_info.json', None), ('features.json', b'{'), ('features.json', None),
+])  # fmt: skip
+def test_tfds_damaged(tmp_path: Path, name: str, content: bytes | None) -> None:
+  with zipfile.ZipFile(FIXTURES / 'tiny_shapes.zip') as archive:
+    archive.extractall(tmp_path)
+  file = next(tmp_path.rglob(name))
+  file.unlink()
+  if content is not None:
+    file.write_bytes(content)
+  with pytest.raises((DataError, ConfigError), match=r'damaged, prepare it once more|config.data.dataset'):
+    open_source({'name': 'tfds', 'dataset': 'tiny_shapes', 'data_dir': str(tmp_path)})
+
+
 def test_preparing_without_tensorflow_says_what_to_install() -> None:
   code = "import sys; sys.modules['tensorflow'] = None; from ganjax.data.prepare import main; sys.exit(main(['mnist']))"
   result = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=120, check=False)

@@ -22,6 +22,11 @@ class Spec:
   name: str = ''  # of the source
   extra: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # JSON-able facts, such as a mixture's centres
 
+  def example(self, size: int = 1) -> dict[str, np.ndarray]:
+    """A batch of nothing, [size, ...]: its shapes are what `Game.init` looks at."""
+    batch: dict[str, np.ndarray] = {self.field: np.zeros((size, *self.shape), np.float32)}
+    return batch | ({'label': np.zeros(size, np.int32)} if self.classes else {})
+
   def to_json(self) -> dict[str, Any]:
     """A dict that `json` can write."""
     return dataclasses.asdict(self)

@@ -47,19 +47,21 @@ def tfds(*, split: str = 'train', dataset: str, data_dir: str = '', train_split:
     ) from error
   except ValueError as error:
     raise ConfigError(field, wanted, ', '.join(sorted(builder.info.splits))) from error
-  except OSError as error:
-    raise DataError(f'{builder.data_dir}: {error}') from error
   names = label_names(dataset, features, label_key, classes)
   spec = Spec('image', form.shape, len(names), names, len(records), f'tfds/{builder.info.full_name}')
   read = partial(read_many, records=records, form=form, image=image_key, label=label_key if names else '',
-                 where=f'{dataset} {wanted}')  # fmt: skip
+                 where=f'{builder.data_dir} {wanted}')  # fmt: skip
+  read(np.zeros(1, int))  # a missing or damaged file is known now
   return Source(spec, read)
 
 
 def read_many(indices: np.ndarray, *, records: Any, form: Fit, image: str, label: str,
               where: str) -> dict[str, np.ndarray]:  # fmt: skip
   """The pictures and labels at `indices`; Pillow decodes them, the same way whatever else is installed."""
-  found = records.__getitems__([int(i) for i in indices])
+  try:
+    found = records.__getitems__([int(i) for i in indices])
+  except (RuntimeError, OSError) as error:
+    raise DataError(f'{where}: damaged, prepare it once more ({error})') from error
   pictures = [decode(r[image], form, f'{where} record {i}') for i, r in zip(indices, found, strict=True)]
   batch = {'image': np.stack(pictures)}
   return {**batch, 'label': np.asarray([r[label] for r in found], np.int32)} if label else batch
@@ -68,6 +70,7 @@ def read_many(indices: np.ndarray, *, records: Any, form: Fit, image: str, label
 def prepared(dataset: str, data_dir: str) -> Any:
   """The builder of a prepared set, from its files. ConfigError for a name that nobody knows."""
   import tensorflow_datasets as tfds
+  from google.protobuf.json_format import ParseError
   from tensorflow_datasets.core import read_only_builder
 
   where = {'data_dir': os.path.expanduser(data_dir)} if data_dir else {}
@@ -82,6 +85,8 @@ def prepared(dataset: str, data_dir: str) -> Any:
       ) from error
     valid = 'a TFDS data set, or one of your own that was prepared in data.data_dir (see ganjax.data.prepare --help)'
     raise ConfigError('data.dataset', dataset, valid, nearest(dataset, names)) from error
+  except (OSError, ParseError) as error:
+    raise DataError(f'TFDS data set {dataset!r}: damaged, prepare it once more ({error})') from error
   except ValueError as error:  # the name can't be parsed
     raise ConfigError('data.dataset', dataset, "a name such as 'mnist', 'name/config' or 'name:1.0.0'") from error
 
