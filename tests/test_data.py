@@ -80,6 +80,12 @@ def test_digits_refuse_other_sizes() -> None:
 # Mixtures.
 
 
+def assert_close(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> None:
+  """Labels the same, rows to rounding: compilers fuse differently for other shapes."""
+  np.testing.assert_array_equal(a['label'], b['label'])
+  np.testing.assert_allclose(a['row'], b['row'], rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize('config', [
   {}, {'layout': 'grid', 'modes': 25, 'std': 0.05}, {'layout': 'centres', 'centres': ((0, 0, 0), (1, 5, -3)), 'std': 0.3},
 ])  # fmt: skip
@@ -96,7 +102,7 @@ def test_mixtures_have_the_modes_and_the_spread_asked_for(config: dict) -> None:
   assert deviation.std() == pytest.approx(1, abs=0.03)
   assert np.abs(deviation.mean(0)).max() < 0.05
   drawn = source.get(np.arange(100))
-  assert_same({k: v[40:50] for k, v in drawn.items()}, source.get(np.arange(40, 50)))
+  assert_close({k: v[40:50] for k, v in drawn.items()}, source.get(np.arange(40, 50)))
 
 
 def test_the_usual_mixtures() -> None:
@@ -111,7 +117,8 @@ def test_mixture_draws_depend_on_seed_position_row_and_split() -> None:
   source, held_out = (open_source({'name': 'mixture'}, split=split) for split in ('train', 'test'))
   feed = open_feed(source, batch=8, seed=1)
   whole = batch_of(feed, 5, 2)
-  assert_same({k: v[1:, 4:] for k, v in whole.items()}, batch_of(feed, 6, 1, range(4, 8)))
+  assert_same(whole, batch_of(open_feed(source, batch=8, seed=1), 5, 2))
+  assert_close({k: v[1:, 4:] for k, v in whole.items()}, batch_of(feed, 6, 1, range(4, 8)))
   for other in (open_feed(source, batch=8, seed=2), open_feed(held_out, batch=8, seed=1)):
     assert (batch_of(other, 5, 2)['row'] != whole['row']).all()
   assert (source.get(np.arange(9))['row'] != held_out.get(np.arange(9))['row']).all()

@@ -52,7 +52,10 @@ def mixture(*, split: str = 'train', layout: str = 'ring', modes: int = 8, radiu
 
 
 def drawn(bits: Callable[[int], Array], centres: np.ndarray, std: float) -> Batch:
-  """One draw for each row: 'row' float32 [P, B, F] and 'label' int32 [P, B], the mode."""
+  """One draw for each row: 'row' float32 [P, B, F] and 'label' int32 [P, B], the mode.
+
+  The bits are the same in every program; the rows are so to rounding, as compilers fuse differently.
+  """
   random = bits(1 + centres.shape[1])
   mode = (random[..., 0] % np.uint32(len(centres))).astype(jnp.int32)
   uniform = ((random[..., 1:] >> 9).astype(jnp.float32) + 0.5) * 2**-22 - 1  # exact, inside (-1, 1)
