@@ -8,6 +8,7 @@ has a hash of every file: damage is named by file, before Orbax reads it. Nothin
 
 import contextlib
 import datetime
+import errno
 import fcntl
 import json
 import logging
@@ -185,6 +186,11 @@ class Checkpoints:
       import orbax.checkpoint as ocp
 
       self.directory.mkdir(parents=True, exist_ok=True)
+      needed, free = sum(data.nbytes for data, _ in leaves.values()), shutil.disk_usage(self.directory).free
+      if free < 0.8 * needed:  # trained floats compress by a tenth; TensorStore's own failure is noisy
+        raise OSError(
+          errno.ENOSPC, f'No space left on device: about {needed / 1e6:.0f} MB needed, {free / 1e6:.0f} MB free'
+        )
       self._set_aside(step)
       body['arrays'] = {path: {**about, 'hash': hash_of(data)} for path, (data, about) in leaves.items()}
       body['digest'] = digest(body)
