@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from flax.errors import FlaxError
 from ml_collections import ConfigDict
 
 from ganjax.errors import ConfigError, nearest, unknown
@@ -218,7 +219,10 @@ def network(config: ConfigDict, role: str, spec: Any) -> Any:
   decided = {'dtype': config.dtype, 'classes': spec.classes if config.conditional else 0, 'channels': spec.shape[-1],
              'resolution': spec.shape[0], 'features': spec.shape[-1]}  # fmt: skip
   own = keywords(module)
-  return module(**section, **{name: value for name, value in decided.items() if name in own})
+  try:
+    return module(**section, **{name: value for name, value in decided.items() if name in own})
+  except ValueError as error:  # a network says itself what it can make
+    raise ConfigError(f'{role}.name', config[role].name, f'a network for data of shape {spec.shape}: {error}') from error
 
 
 def loss(config: ConfigDict) -> Adversarial:
@@ -305,12 +309,35 @@ def check(config: ConfigDict, spec: Any, device_count: int) -> None:
     raise ConfigError('conditional', True, f'false: the data {config.data.name!r} has no labels')
   if config.data.flip and spec.field != 'image':
     raise ConfigError('data.flip', True, f'false: the data {config.data.name!r} has no images')
+  if len(spec.shape) == 3 and spec.shape[0] != spec.shape[1]:
+    raise ConfigError('data', spec.shape, 'square images: `resize` and `crop` of the data make them so')
   playing = game(config, spec)
+  check_shapes(config, spec, playing)
   players = {player for turn in playing.turns for player in turn.players}
   for section in ('optimizer', 'terms'):
     for player in config[section]:
       if player not in players:
         raise ConfigError(section, player, 'the players ' + ', '.join(sorted(players)), nearest(player, players))
+
+
+def check_shapes(config: ConfigDict, spec: Any, playing: Game) -> None:
+  """Refuses networks that don't fit the data or each other, by tracing them: nothing is computed."""
+  import jax
+
+  batch = spec.example(2)
+  try:
+    params, extras = jax.eval_shape(playing.init, jax.random.key(0), batch)
+    drawn = jax.eval_shape(lambda: playing.prior(jax.random.key(0), 2, None))
+    made = jax.eval_shape(playing.generate, params, extras, drawn)[spec.field].shape[1:]
+    logits = jax.eval_shape(playing.score, params, extras, batch).shape if playing.score else (2,)
+  except (TypeError, ValueError, FlaxError) as error:
+    first = str(error).partition('\n')[0]
+    raise ConfigError('generator, discriminator', config.generator.name + ', ' + config.discriminator.name,
+                      f'networks for data of shape {spec.shape} ({first})') from error  # fmt: skip
+  if made != spec.shape:
+    raise ConfigError('generator.name', config.generator.name, f'a network that makes {spec.shape}; this one makes {made}')
+  if logits != (2,):
+    raise ConfigError('discriminator.name', config.discriminator.name, f'a network for data of shape {spec.shape}: one logit each')
 
 
 # Experiments.

@@ -7,6 +7,7 @@ map over them and phases can replace them; the rest is structure.
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import optax
 
@@ -46,7 +47,7 @@ def clip_weights(bound: float) -> optax.GradientTransformation:
   """Projects the parameters on [-bound, bound] (Arjovsky et al. 2017, algorithm 1); last in a chain."""
 
   def project(updates: Any, params: Any) -> Any:
-    return optax.tree.map(lambda u, p: jnp.clip(p + u, -bound, bound) - p, updates, params)
+    return jax.tree.map(lambda u, p: jnp.clip(p + u, -bound, bound) - p, updates, params)
 
   return optax.stateless(project)
 

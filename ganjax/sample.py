@@ -33,16 +33,10 @@ class Trained(NamedTuple):
   meta: dict[str, Any]
 
 
-def example(spec: Spec) -> dict[str, np.ndarray]:
-  """A batch of one row of nothing: its shapes are what `Game.init` looks at."""
-  batch = {spec.field: np.zeros((1, *spec.shape), np.float32)}
-  return batch | ({'label': np.zeros(1, np.int32)} if spec.classes else {})
-
-
 def initializer(config: ConfigDict, spec: Spec, game: Game, rules: Rules) -> Any:
   """A jitted function of nothing that makes the state at step 0; it has `eval_shape()`."""
   create = partial(states.create, game, rules)
-  return jax.jit(lambda: create(jax.random.key(config.seed), example(spec), configs.hyper(config)))
+  return jax.jit(lambda: create(jax.random.key(config.seed), spec.example(), configs.hyper(config)))
 
 
 def load(workdir: str | Path, checkpoint: int | None = None) -> Trained:
