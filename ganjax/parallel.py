@@ -30,7 +30,7 @@ AXIS = 'data'
 
 def use_cache() -> None:
   """Keeps compiled programs in the user's cache folder, unless JAX_COMPILATION_CACHE_DIR says where."""
-  if not jax.config.jax_compilation_cache_dir:
+  if not jax.config.read('jax_compilation_cache_dir'):
     home = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
     jax.config.update('jax_compilation_cache_dir', str(home / 'ganjax' / 'xla'))
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.1)
@@ -44,6 +44,16 @@ def join(coordinator: str | None, processes: int | None, process: int | None) ->
         '', (coordinator, processes, process), '--coordinator HOST:PORT --processes N --process 0..N-1, all three'
       )
     jax.distributed.initialize(coordinator, processes, process)
+
+
+def told(value: int | None) -> int | None:
+  """Process 0's `value`, to all: the others may look at a file while it is being written."""
+  if jax.process_count() == 1:
+    return value
+  from jax.experimental import multihost_utils
+
+  number = int(multihost_utils.broadcast_one_to_all(np.int32(-1 if value is None else value)))
+  return None if number < 0 else number
 
 
 def make_mesh(count: int | None = None) -> Mesh:

@@ -26,7 +26,8 @@ class Stop:
   def receive(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
     """The handler."""
     self.received = number
-    signal.signal(number, self.before[signal.Signals(number)])
+    for each, handler in self.before.items():
+      signal.signal(each, handler)
 
   def asked(self, agree: bool) -> str:
     """The signal's name, if one came. Several processes stop at the same step: they ask each other where `agree`."""

@@ -47,7 +47,9 @@ def select(template: TrainState, saved: dict[str, Any], strict: bool, where: Pat
   if differ:
     shown = '\n  '.join(differ[:12] + ([f'and {len(differ) - 12} more'] if len(differ) > 12 else []))
     if strict:
-      raise CheckpointError(f'{where} does not fit this config:\n  {shown}')
+      raise CheckpointError(
+        f'{where} does not fit this config:\n  {shown}\n--adopt continues, with what does not fit starting anew'
+      )
     log.warning('%s fits only in part; the rest starts anew:\n  %s', where, shown)
   return fits
 

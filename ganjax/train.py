@@ -16,7 +16,7 @@ from ganjax.checkpoint import Checkpoints
 from ganjax.data.feed import Feed, open_feed
 from ganjax.data.sources import open_source
 from ganjax.data.spec import Source, Spec
-from ganjax.errors import Interrupted, TrainingError
+from ganjax.errors import ConfigError, Interrupted, TrainingError
 from ganjax.evals.run import evaluator
 from ganjax.log import Log, write_run
 from ganjax.record import NotFinite, Record
@@ -92,12 +92,23 @@ def train(config: ConfigDict, workdir: str | Path, *, adopt: bool = False, profi
     record = Record(setup.game, config.log_every, meta)
     generate, evaluate = sampler(setup.game), evaluator(config, setup.spec, setup.source)
 
-    def save(values: dict[str, float]) -> None:
-      about = {'config': config.to_dict(), 'spec': setup.spec.to_json(), 'run_id': run['run_id'], **record.meta()}
-      checkpoints.save(n, state, about, values)
+    def measure(before: int) -> dict[str, float]:
+      draw, found = generate(parallel.local(state)), {}
+      if evaluate and crosses(config.steps, before, n, config.evaluate_every):
+        found = evaluate(draw)
+        log.scalars(n, n * config.batch_size, found)
+      if crosses(config.steps, before, n, config.sample_every):
+        log.samples(n, draw(config.samples, config.seed), setup.spec, run)
+      return found
+
+    def save(values: dict[str, float], measured: int) -> None:
+      about = {'config': config.to_dict(), 'spec': setup.spec.to_json(), 'run_id': run['run_id'], 'measured': measured}
+      checkpoints.save(n, state, about | record.meta(), values)
 
     if n == 0 and config.on_nan == 'rollback':
-      save({})
+      save({}, 0)
+    if meta.get('measured', n) < n:  # a signal left no time for it
+      measure(meta['measured'])
     while n < config.steps:
       try:
         before = n
@@ -112,20 +123,13 @@ def train(config: ConfigDict, workdir: str | Path, *, adopt: bool = False, profi
         trace.call(state)
         if not pause:
           continue
-        found: dict[str, float] = {}
-        if not stopping or n == config.steps:
-          draw = generate(parallel.local(state))
-          if evaluate and crossed(config.evaluate_every):
-            found = evaluate(draw)
-            log.scalars(n, n * config.batch_size, found)
-          if crossed(config.sample_every):
-            log.samples(n, draw(config.samples, config.seed), setup.spec, run)
-        save(found)
+        hurry = stopping and n < config.steps
+        save({} if hurry else measure(before), before if hurry else n)
       except NotFinite as bad:
         n, state = roll_back(bad, setup, checkpoints, record)
         log.rewind(n)
         continue
-      if stopping and n < config.steps:
+      if hurry:
         checkpoints.wait()
         raise Interrupted(f'{stopping} at step {n} of {config.steps}: saved in {workdir}; the same command continues')
     checkpoints.wait()
@@ -148,22 +152,27 @@ def crosses(last: int, before: int, n: int, every: int) -> bool:
 
 def start(setup: Setup, checkpoints: Checkpoints, adopt: bool) -> tuple[int, TrainState, dict[str, Any]]:
   """Step, state and meta to go on from: the newest intact checkpoint's, or new ones."""
-  if checkpoints.latest() is None:
+  config = setup.config
+  if parallel.told(checkpoints.latest()) is None:
     return 0, parallel.place(setup.initial(), setup.mesh), {}
-  template = parallel.place(setup.initial(), setup.mesh) if adopt else setup.initial.eval_shape()
-  n, state, meta = checkpoints.restore(template, sharding=parallel.whole(setup.mesh), strict=not adopt)
-  was, now = configs.flat(ConfigDict(meta['config'])), configs.flat(setup.config)
+  was, now = configs.flat(ConfigDict(checkpoints.meta()['config'])), configs.flat(config)
   for name in sorted(was.keys() | now.keys()):
     if was.get(name) != now.get(name):
-      logger.warning('config.%s was %r when step %d was saved, and is %r now', name, was.get(name), n, now.get(name))
+      logger.warning('config.%s was %r in the checkpoint, and is %r now', name, was.get(name), now.get(name))
+  template = parallel.place(setup.initial(), setup.mesh) if adopt else setup.initial.eval_shape()
+  n, state, meta = checkpoints.restore(template, sharding=parallel.whole(setup.mesh), strict=not adopt)
+  left = max(config.steps - n, 0)
+  if left % config.steps_per_call:
+    raise ConfigError('steps_per_call', config.steps_per_call, f'a divisor of the {left} steps from {n} to {config.steps}')
   # Rates and gammas are the config's to say, also of a run that is continued.
-  numbers = {name: np.float32(value) for name, value in configs.hyper(setup.config).items()}
+  numbers = {name: np.float32(value) for name, value in configs.hyper(config).items()}
   return n, state.replace(hyper=parallel.place(numbers, setup.mesh)), meta
 
 
 def roll_back(bad: NotFinite, setup: Setup, checkpoints: Checkpoints, record: Record) -> tuple[int, TrainState]:
   """The last good checkpoint, with another key. Raises TrainingError where there is none, or not the right to."""
-  config, latest = setup.config, checkpoints.latest()
+  checkpoints.wait()
+  config, latest = setup.config, parallel.told(checkpoints.latest())
   kept = 'no checkpoint was saved before' if latest is None else f'the last good checkpoint is step {latest}'
   if config.on_nan == 'stop' or latest is None or record.rollbacks >= config.max_rollbacks:
     tried = f' after {record.rollbacks} rollbacks' if record.rollbacks else ''
