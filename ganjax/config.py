@@ -124,12 +124,12 @@ DATA_FIELDS = {'flip': Field(bool, False), 'resident': Field(typing.Literal['aut
 
 def complete(given: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> ConfigDict:
   """The full config: `given` fields, then `overrides` ('a.b' -> value), then defaults, all checked."""
-  given = ConfigDict(given).to_dict()
+  fields = ConfigDict(given).to_dict()
   for path, value in (overrides or {}).items():
-    override(given, path, value)
+    override(fields, path, value)
   config = defaults()
   valid = {*config, *NAMED, *GROUPS}
-  for name, value in given.items():
+  for name, value in fields.items():
     if name not in valid:
       raise (
         unknown(name, value, valid)
@@ -141,16 +141,16 @@ def complete(given: Mapping[str, Any], overrides: Mapping[str, Any] | None = Non
         one_of(name, value, CHOICES[name]) if name in CHOICES else fit(name, value, type(config[name]), None)
       )
   for section in NAMED:
-    config[section] = named(section, mapping(section, given.get(section, {})), DEFAULT_NAMES[section])
-  players = {'g': {}, 'd': {}} | mapping('optimizer', given.get('optimizer', {}))
+    config[section] = named(section, mapping(section, fields.get(section, {})), DEFAULT_NAMES[section])
+  players = {'g': {}, 'd': {}} | mapping('optimizer', fields.get('optimizer', {}))
   config.optimizer = {
-    p: named(f'optimizer.{p}', mapping(f'optimizer.{p}', fields), 'adam') for p, fields in players.items()
+    p: named(f'optimizer.{p}', mapping(f'optimizer.{p}', chosen), 'adam') for p, chosen in players.items()
   }
   config.terms = {player: term_fields(player, mapping(f'terms.{player}', found))
-                  for player, found in mapping('terms', given.get('terms', {})).items()}  # fmt: skip
-  config.ema = {name: fill(f'ema.{name}', fields, keywords(importlib.import_module('ganjax.optim').average))
-                for name, fields in mapping('ema', given.get('ema', {})).items()}  # fmt: skip
-  config.schedule = schedules(mapping('schedule', given.get('schedule', {})), hyper(config))
+                  for player, found in mapping('terms', fields.get('terms', {})).items()}  # fmt: skip
+  config.ema = {name: fill(f'ema.{name}', chosen, keywords(importlib.import_module('ganjax.optim').average))
+                for name, chosen in mapping('ema', fields.get('ema', {})).items()}  # fmt: skip
+  config.schedule = schedules(mapping('schedule', fields.get('schedule', {})), hyper(config))
   return config.lock()
 
 
@@ -250,7 +250,7 @@ def terms(config: ConfigDict, player: str) -> list[ConfiguredTerm]:
 
 def hyper(config: ConfigDict) -> dict[str, float]:
   """The numbers that live in the state: `<player>_<field>` of optimisers, `<player>_<term>_<field>` of terms."""
-  found = {}
+  found: dict[str, float] = {}
   sections = [
     (player, fields, target(f'optimizer.{player}', fields.name)[0]) for player, fields in config.optimizer.items()
   ]

@@ -1,20 +1,20 @@
 """The state of a training: arrays only, so that it can be saved, averaged, mapped and donated."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import flax.struct
 import jax
 import jax.numpy as jnp
 
-from ganjax.types import Array, Batch, Extras, Game, Hyper, Key, Params, Rules
+from ganjax.types import Array, Extras, Game, Hyper, Key, Params, Rules
 
 
-@flax.struct.dataclass
-class TrainState:
+class TrainState(flax.struct.PyTreeNode):
   """`ema[name][player]` are averages of `params[player]`; `opt[player]` its optimiser state."""
 
   step: Array  # int32 []
-  images: Array  # int32 [], images shown to the first mover's side, counted once per step
+  images: Array  # int32 [], images shown: the global batch size for every step
   key: Key
   hyper: Hyper
   params: Params
@@ -23,17 +23,17 @@ class TrainState:
   ema: dict[str, Params]
 
 
-def create(game: Game, rules: Rules, key: Key, batch: Batch, hyper: Hyper) -> TrainState:
+def create(game: Game, rules: Rules, key: Key, batch: Any, hyper: Mapping[str, float]) -> TrainState:
   """A state at step 0. `batch` is one play's batch ([B, ...] leaves), only its shapes matter."""
   params, extras = game.init(jax.random.fold_in(key, 0), batch)
-  hyper = {name: jnp.asarray(value, jnp.float32) for name, value in hyper.items()}
+  numbers = {name: jnp.asarray(value, jnp.float32) for name, value in hyper.items()}
   zero = jnp.zeros((), jnp.int32)
-  optimizers = rules.optimizers(rules.schedule(hyper, zero))
+  optimizers = rules.optimizers(rules.schedule(numbers, zero))
   return TrainState(
     step=zero,
     images=jnp.zeros((), jnp.int32),  # a buffer of its own: the state is donated
     key=jax.random.fold_in(key, 1),
-    hyper=hyper,
+    hyper=numbers,
     params=params,
     extras=extras,
     opt={player: optimizers[player].init(params[player]) for player in params},
@@ -49,6 +49,6 @@ def adopt(new: TrainState, old: TrainState) -> TrainState:
   def choose(path: Any, leaf: Array) -> Array:
     other = kept.get(path)
     fits = other is not None and other.shape == leaf.shape and other.dtype == leaf.dtype
-    return other if fits else leaf
+    return other if fits else leaf  # type: ignore[return-value]
 
   return jax.tree_util.tree_map_with_path(choose, new)

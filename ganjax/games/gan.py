@@ -60,7 +60,7 @@ def game(config: ConfigDict, spec: Spec) -> Game:
 
   def added(player: str, scene: Scene, found: Play, every: int = 1) -> tuple[Array, Metrics]:
     """The player's terms of one interval. A lazy one has a turn of its own, and weighs `every` times as much there."""
-    total, metrics = jnp.float32(0), {}
+    total, metrics = jnp.float32(0), Metrics()
     for term in terms[player]:
       if term.every == every:
         value, seen = term.value(scene, found)
