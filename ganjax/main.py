@@ -1,6 +1,7 @@
 """The `ganjax` command: flags and sub-commands only."""
 
 import argparse
+import errno
 import logging
 import sys
 from collections.abc import Sequence
@@ -8,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ganjax import __version__
-from ganjax.errors import ConfigError, GanjaxError
+from ganjax.errors import CheckpointError, ConfigError, GanjaxError
 
 DEFAULT = 'dcgan_digits'
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)  # not a fault of the program
 
 OVERRIDES = """\
 Any field of the config can be set with --config.FIELD=VALUE, for example
@@ -135,6 +137,11 @@ def main() -> None:
   except GanjaxError as error:
     print(f'ganjax: {error}', file=sys.stderr)
     sys.exit(error.code)
+  except OSError as error:
+    if error.errno not in DISK:
+      raise
+    print(f'ganjax: {error}; what was saved before is intact', file=sys.stderr)
+    sys.exit(CheckpointError.code)
   except KeyboardInterrupt:
     sys.exit(130)
 

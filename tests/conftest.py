@@ -1,7 +1,10 @@
 """Eight fake CPU devices, and a compilation cache that outlives the run."""
 
 import os
+import shutil
+import subprocess
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -27,3 +30,21 @@ def shared(name: str) -> Path:
 def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
   """Nothing a test writes lands in the checkout."""
   monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> Iterator[Callable[..., Path]]:
+  """Mounts a file system at a new folder, until the test ends."""
+  folder = tmp_path / 'mounted'
+  folder.mkdir()
+
+  def mount(*options: str) -> Path:
+    done = subprocess.run(['mount', *options, str(folder)], capture_output=True, check=False)
+    if done.returncode:
+      pytest.skip(f'mounting needs root: {done.stderr.decode().strip()}')
+    return folder
+
+  if shutil.which('mount') is None:
+    pytest.skip('no mount command')
+  yield mount
+  subprocess.run(['umount', str(folder)], capture_output=True, check=False)

@@ -295,24 +295,6 @@ def expect_failed_save(workdir: Path, words: str) -> None:
     assert {path.name for path in checkpoints.directory.iterdir()} == {'3'}
 
 
-@pytest.fixture
-def mounted(tmp_path):
-  """Mounts a file system at a new folder, until the test ends."""
-  folder = tmp_path / 'mounted'
-  folder.mkdir()
-
-  def mount(*options: str) -> Path:
-    done = subprocess.run(['mount', *options, str(folder)], capture_output=True, check=False)
-    if done.returncode:
-      pytest.skip(f'mounting needs root: {done.stderr.decode().strip()}')
-    return folder
-
-  if shutil.which('mount') is None:
-    pytest.skip('no mount command')
-  yield mount
-  subprocess.run(['umount', str(folder)], capture_output=True, check=False)
-
-
 def test_full_disk(mounted):
   expect_failed_save(
     mounted('-t', 'tmpfs', '-o', 'size=2m', 'tmpfs'), 'No space left on device: about 8 MB needed, [12] MB free'
