@@ -30,7 +30,7 @@ AXIS = 'data'
 
 def use_cache() -> None:
   """Keeps compiled programs in the user's cache folder, unless JAX_COMPILATION_CACHE_DIR says where."""
-  if not jax.config.read('jax_compilation_cache_dir'):
+  if not jax.config.jax_compilation_cache_dir:  # type: ignore[attr-defined]
     home = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
     jax.config.update('jax_compilation_cache_dir', str(home / 'ganjax' / 'xla'))
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.1)
@@ -68,7 +68,16 @@ def whole(mesh: Mesh) -> NamedSharding:
 
 def place(tree: Any, mesh: Mesh) -> Any:
   """`tree` on every device of the mesh: done before the first call, or the step compiles twice."""
-  return jax.device_put(tree, whole(mesh))
+  if jax.process_count() == 1:
+    return jax.device_put(tree, whole(mesh))
+
+  def copy(x: Any) -> Array:  # each process has the same values, and puts them on its own devices
+    if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+      return jax.random.wrap_key_data(copy(jax.random.key_data(x)), impl=jax.random.key_impl(x))
+    host = np.asarray(x)
+    return jax.make_array_from_callback(host.shape, whole(mesh), host.__getitem__)
+
+  return jax.tree.map(copy, tree)
 
 
 def local(tree: Any) -> Any:

@@ -13,9 +13,9 @@ ROOT = Path(ganjax.__file__).parent
 BASE = {'errors', 'types'}
 GAME = BASE | {'losses', 'terms', 'augment', 'ops', 'nets', 'config', 'data'}
 STEP = BASE | {'ops', 'state', 'step'}
-LEAVES = BASE | {'state', 'snapshot'}
+LEAVES = BASE | {'state', 'snapshot', 'intact'}
 TRAIN = GAME | STEP | LEAVES | {
-  'games', 'optim', 'parallel', 'evals', 'checkpoint', 'log', 'images', 'monitor', 'record', 'run', 'sample', 'curves',
+  'games', 'optim', 'parallel', 'evals', 'checkpoint', 'log', 'images', 'monitor', 'record', 'run', 'sample', 'log',
 }  # fmt: skip
 ALLOWED = {
   'errors': set(),
@@ -36,8 +36,11 @@ ALLOWED = {
   'checkpoint': LEAVES,
   'images': BASE,
   'curves': BASE,
+  'events': BASE,
+  'intact': BASE,
+  'progress': BASE,
   'monitor': BASE,
-  'log': LEAVES | {'images', 'curves', 'data', 'config', 'monitor'},
+  'log': LEAVES | {'images', 'curves', 'data', 'config', 'events', 'progress'},
   'evals': BASE | {'data', 'nets', 'ops', 'optim', 'images'},
   'record': BASE | {'monitor', 'parallel'},
   'run': BASE,
@@ -45,7 +48,7 @@ ALLOWED = {
   'train': TRAIN,
   'evaluate': TRAIN,
   'plan': TRAIN | {'train'},
-  'summary': TRAIN,
+  'summary': TRAIN | {'evaluate'},
   'catalogue': BASE | {'config'},
   'main': None,  # the top: anything
   '__init__': set(),
@@ -83,6 +86,6 @@ def test_step_and_loop_name_no_game():
 
 
 def test_train_imports_without_the_heavy():
-  heavy = ('tensorflow', 'tensorflow_datasets', 'torch', 'sklearn', 'matplotlib', 'orbax', 'grain', 'wandb', 'tensorboardX')
+  heavy = ('tensorflow', 'tensorflow_datasets', 'torch', 'sklearn', 'matplotlib', 'orbax', 'grain', 'wandb', 'tensorboard')
   code = f'import sys, ganjax.train; print([m for m in {heavy!r} if m in sys.modules])'
   assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout.strip() == '[]'

@@ -170,7 +170,7 @@ def test_one_compilation(how):
   state = parallel.place(tiny.initial(config, spec, game, rules), mesh)
   batches = [parallel.shard(jax.device_get(tiny.batch(spec, n, 1)), mesh, how) for n in range(3)]
   compiled = []
-  count = lambda name, _, **kw: compiled.append(name) if name.endswith('backend_compile_duration') else None  # noqa: ARG005, E731
+  count = lambda name, _, **kw: compiled.append(name) if name.endswith('backend_compile_duration') else None  # noqa: E731
   jax.monitoring.register_event_duration_secs_listener(count)
   for n, batch in enumerate(batches):
     state, _ = program(n, state, batch)
