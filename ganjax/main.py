@@ -126,7 +126,8 @@ def start(options: argparse.Namespace, overrides: dict[str, Any]) -> None:
 
   workdir = Path(options.workdir or 'runs/' + complete.name.replace(':', '_'))
   train(complete, workdir, adopt=options.adopt, profile=options.profile)
-  print(summary(workdir))
+  if parallel.first():
+    print(summary(workdir))
 
 
 def main() -> None:

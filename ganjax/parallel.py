@@ -41,9 +41,14 @@ def join(coordinator: str | None, processes: int | None, process: int | None) ->
   if coordinator or processes or process is not None:
     if not (coordinator and processes and process is not None and 0 <= process < processes):
       raise ConfigError(
-        '', (coordinator, processes, process), '--coordinator HOST:PORT --processes N --process 0..N-1, all three'
+        '--process', (coordinator, processes, process), '--coordinator HOST:PORT --processes N --process 0..N-1, all three'
       )
     jax.distributed.initialize(coordinator, processes, process)
+
+
+def first() -> bool:
+  """Whether this is process 0, the one that writes."""
+  return jax.process_index() == 0
 
 
 def told(value: int | None) -> int | None:
@@ -58,6 +63,8 @@ def told(value: int | None) -> int | None:
 
 def make_mesh(count: int | None = None) -> Mesh:
   """A mesh of one axis over the first `count` devices (all, if None) of all processes."""
+  if jax.process_count() > 1 and count not in (None, jax.device_count()):
+    raise ConfigError('devices', count, f'0 or {jax.device_count()}: several processes use all their devices')
   return Mesh(np.asarray(jax.devices()[:count]), (AXIS,))
 
 

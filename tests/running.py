@@ -38,11 +38,6 @@ def experiment(folder: Path, fields: dict[str, Any], name: str = 'tiny') -> Path
   return path
 
 
-def flags(fields: dict[str, Any]) -> list[str]:
-  """Overrides as the command takes them; 'a__b' is a.b."""
-  return [f'--config.{name.replace("__", ".")}={value}' for name, value in fields.items()]
-
-
 def start(*arguments: Any, **environment: str) -> subprocess.Popen[str]:
   """`ganjax ARGUMENTS` as a process of its own, with one device. Its output goes to one pipe."""
   path = os.pathsep.join([str(Path(main.__file__).parents[1]), os.environ.get('PYTHONPATH', '')])

@@ -74,6 +74,12 @@ def test_sigkill_at_many_moments(tmp_path):
     shutil.rmtree(workdir)
 
 
+@pytest.fixture(autouse=True)
+def _no_curves(monkeypatch):
+  """They take half of the time of a training this small, and are tested elsewhere."""
+  monkeypatch.setattr(Log, 'curves', lambda self: None)
+
+
 @pytest.fixture(scope='module')
 def whole(tmp_path_factory):
   """The experiment of rows, trained without an interruption in this process."""
