@@ -350,19 +350,19 @@ def load(reference: str, overrides: Mapping[str, Any] | None = None) -> ConfigDi
   if not path.is_file():
     known = experiments()
     if path.stem not in known or (path.suffix not in ('', '.py')):
-      raise ConfigError('', reference, 'an experiment file, or one of ' + ', '.join(known), nearest(path.stem, known))
+      raise ConfigError('--config', reference, 'an experiment file, or one of ' + ', '.join(known), nearest(path.stem, known))
     path = known[path.stem]
   spec = importlib.util.spec_from_file_location(path.stem, path)
   if spec is None or spec.loader is None:
-    raise ConfigError('', reference, 'a Python file with get_config()')
+    raise ConfigError('--config', reference, 'a Python file with get_config()')
   module = importlib.util.module_from_spec(spec)
   spec.loader.exec_module(module)
   if not hasattr(module, 'get_config'):
-    raise ConfigError('', reference, 'a Python file with get_config()')
+    raise ConfigError('--config', reference, 'a Python file with get_config()')
   try:
     given = module.get_config(variant) if variant else module.get_config()
   except (ValueError, TypeError) as error:
-    raise ConfigError('', reference, f'a variant that get_config takes ({error})') from error
+    raise ConfigError('--config', reference, f'a variant that get_config takes ({error})') from error
   return complete({'name': path.stem + (variant and f':{variant}')} | given.to_dict(), overrides)
 
 

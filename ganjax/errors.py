@@ -11,13 +11,14 @@ class GanjaxError(Exception):
 
 
 class ConfigError(GanjaxError, ValueError):
-  """A field of the config that can't be: names the field, what was given and what is valid."""
+  """A field of the config, or a --flag, that can't be: names it, what was given and what is valid."""
 
   code = 2
 
   def __init__(self, field: str, given: object, valid: str, nearest: str | None = None) -> None:
     hint = f'; did you mean {nearest!r}?' if nearest else ''
-    super().__init__(f'config.{field}: given {given!r}, valid: {valid}{hint}')
+    where = field if field.startswith('--') else f'config.{field}'
+    super().__init__(f'{where}: given {given!r}, valid: {valid}{hint}')
     self.field, self.given, self.valid, self.nearest = field, given, valid, nearest
 
 

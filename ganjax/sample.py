@@ -93,10 +93,10 @@ def write_samples(workdir: str | Path, num: int, seed: int, out: str | Path, che
   An .npz has the samples under the data's field ('image' uint8 [N, H, W, C], or 'row' [N, F]) with latents and labels.
   """
   if num < 1:
-    raise ConfigError('num', num, 'a number of at least 1')
+    raise ConfigError('--num', num, 'a number of at least 1')
   path = Path(out)
   if path.suffix not in ('.png', '.npz'):
-    raise ConfigError('out', str(out), 'a file name that ends in .png or .npz')
+    raise ConfigError('--out', str(out), 'a file name that ends in .png or .npz')
   trained = load(workdir, checkpoint)
   drawn = sampler(trained.game)(trained.state)(num, seed)
   about = images.provenance(trained.meta['run_id'], configs.fingerprint(trained.config), trained.step, seed)
@@ -107,6 +107,6 @@ def write_samples(workdir: str | Path, num: int, seed: int, out: str | Path, che
   else:
     picture = images.picture(samples, trained.spec.extra)
     if picture is None:
-      raise ConfigError('out', str(out), f'an .npz file: samples of shape {samples.shape[1:]} make no picture')
+      raise ConfigError('--out', str(out), f'an .npz file: samples of shape {samples.shape[1:]} make no picture')
     images.save_png(path, picture, about)
   return f'{path}: {num} samples of {trained.config.name}, step {trained.step}, seed {seed}'

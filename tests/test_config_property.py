@@ -63,7 +63,7 @@ def attempt(name: str, changes: dict) -> str:
     config = configs.complete(BASES[name], changes)
     setup = assemble(config)
   except ConfigError as error:
-    assert str(error).startswith('config.')
+    assert str(error).startswith('config.'), error
     assert '\n' not in str(error)
     return 'refused'
   state = setup.initial.eval_shape()
