@@ -163,7 +163,7 @@ def start(setup: Setup, checkpoints: Checkpoints, adopt: bool) -> tuple[int, Tra
   n, state, meta = checkpoints.restore(template, sharding=parallel.whole(setup.mesh), strict=not adopt)
   left = max(config.steps - n, 0)
   if left % config.steps_per_call:
-    raise ConfigError('steps_per_call', config.steps_per_call, f'a divisor of the {left} steps from {n} to {config.steps}')
+    raise ConfigError('steps_per_call', config.steps_per_call, f'a divisor of the {left} steps that are left')
   # Rates and gammas are the config's to say, also of a run that is continued.
   numbers = {name: np.float32(value) for name, value in configs.hyper(config).items()}
   return n, state.replace(hyper=parallel.place(numbers, setup.mesh)), meta

@@ -3,6 +3,7 @@
 import json
 import socket
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,15 +23,27 @@ if os.environ.get('STOP'):
 """
 
 
-@pytest.fixture(scope='module')
-def single(tmp_path_factory):
-  """The experiment, and the workdir of one process with one device."""
-  folder = tmp_path_factory.mktemp('processes')
-  path = experiment(folder, EVERYTHING | {'devices': 0, 'steps': 40, 'save_every': 20})
+# Without what takes long to compile.
+LIGHT = EVERYTHING | {'terms': {}, 'steps_per_call': 1, 'discriminator': {'name': 'dcgan', 'width': 4}}
+
+
+def alone(folder: Path, fields: dict[str, Any]) -> tuple[Path, Path]:
+  """An experiment, and the workdir of its training in one process with one device."""
+  path = experiment(folder, fields | {'devices': 0, 'steps': 40, 'save_every': 20})
   path.write_text(path.read_text() + STOP)
   with pytest.MonkeyPatch.context() as patch:
     assert command(patch, 'train', '--config', path, '--workdir', folder / 'one', '--config.devices=1') == 0
   return path, folder / 'one'
+
+
+@pytest.fixture(scope='module')
+def light(tmp_path_factory):
+  return alone(tmp_path_factory.mktemp('light'), LIGHT)
+
+
+@pytest.fixture(scope='module')
+def everything(tmp_path_factory):
+  return alone(tmp_path_factory.mktemp('everything'), EVERYTHING)
 
 
 def pair(path: Path, workdirs: list[Path], *arguments: str, devices: int, code: int = 0,
@@ -53,30 +66,31 @@ def pair(path: Path, workdirs: list[Path], *arguments: str, devices: int, code: 
 
 
 def assert_same_training(workdir: Path, single: Path, steps: int) -> None:
-  """Equal but for rounding. A bias before batch normalisation has a gradient of zero: Adam makes steps of its noise."""
+  """Equal but for rounding."""
   a, b = state_of(workdir, steps), state_of(single, steps)
   assert a.keys() == b.keys()
   difference = {path: np.abs(a[path].astype(float) - b[path].astype(float)).max() for path in a}
   worst = sorted((value, path) for path, value in difference.items())[-5:]
-  print(worst)
-  assert worst[-1][0] < 1e-5, worst
+  print(*worst, sep='\n')
+  assert worst[-1][0] < 3e-6, worst
   for line, other in zip(metrics_of(workdir), metrics_of(single), strict=False):
     if 'd/loss' in line:
       assert line == pytest.approx(other, rel=1e-4, abs=1e-5)
 
 
-def test_two_processes_train_as_one_and_one_of_them_writes(single, tmp_path):
-  path, reference = single
+def test_two_processes_train_as_one_and_one_of_them_writes(light, tmp_path):
+  path, reference = light
   outputs = pair(path, [tmp_path / '0', tmp_path / '1'], '--config.steps=20', devices=1)
   assert_same_training(tmp_path / '0', reference, 20)
   assert not (tmp_path / '1').exists()
   assert 'written to' in outputs[0]
   assert 'written to' not in outputs[1]
   assert json.loads((tmp_path / '0' / 'run.json').read_text())['device']['processes'] == 2
+  assert {path.name for path in (tmp_path / '0').iterdir()} >= {'checkpoints', 'metrics.jsonl', 'samples', 'curves.png'}
 
 
-def test_a_signal_to_one_stops_both_at_the_same_step(single, tmp_path):
-  path, reference = single
+def test_a_signal_to_one_stops_both_at_the_same_step(light, tmp_path):
+  path, reference = light
   arguments = ['--config.parallel=pmap', '--config.data.resident=no']
   outputs = pair(path, [tmp_path, tmp_path], *arguments, devices=2, stop=(1,), code=75)
   assert all('SIGTERM at step 20 of 40: saved' in output for output in outputs), outputs
@@ -89,8 +103,8 @@ def test_a_signal_to_one_stops_both_at_the_same_step(single, tmp_path):
 @pytest.mark.parametrize('how', ['jit', 'pmap'])
 @pytest.mark.parametrize('devices', [1, 2])
 @pytest.mark.parametrize('resident', ['yes', 'no'])
-def test_every_way_is_the_same_training(single, tmp_path, how, devices, resident):
-  path, reference = single
+def test_every_way_is_the_same_training(everything, tmp_path, how, devices, resident):
+  path, reference = everything
   arguments = [f'--config.parallel={how}', f'--config.data.resident={resident}']
   pair(path, [tmp_path, tmp_path], *arguments, devices=devices, stop=(0, 1), code=75)
   pair(path, [tmp_path, tmp_path], *arguments, devices=devices)
