@@ -30,7 +30,7 @@ def get_config(size: str = 'full') -> ConfigDict:
   config.save_every = 5_000
   if size == 'smoke':
     config.generator.width = config.discriminator.width = 8
-    config.n_critic = 2
+    config.n_critic = 1
     config.batch_size = 8
     config.steps = 4
     config.log_every = 2
