@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 Values = Mapping[str, float]  # metrics by name, 'd/loss'
+NOT_LOG_ODDS = ('wasserstein', 'lsgan')  # losses whose D outputs are of any size
 RECENT = 5  # records that must agree before anything is said
 
 

@@ -25,6 +25,8 @@ class Record:
     self.players = list(dict.fromkeys(player for turn in game.turns for player in turn.players))
     self.log_every = log_every
     self.rollbacks: int = meta.get('rollbacks', 0)
+    self.history: list[dict[str, float]] = []  # logged lines of this process
+    self.warned: set[str] = set()
     self.rewind(meta)
 
   def rewind(self, meta: Mapping[str, Any]) -> None:
@@ -36,6 +38,15 @@ class Record:
   def meta(self) -> dict[str, Any]:
     """For the checkpoint, once all is settled."""
     return {'window': self.window, 'rollbacks': self.rollbacks}
+
+  def warnings(self, values: dict[str, float], *, probabilities: bool) -> list[str]:
+    """What the lines so far, the newest with these values, give reason to say; each kind of thing once."""
+    self.history.append(values)
+    found = [
+      m for m in monitor.warnings(self.history, probabilities=probabilities) if m.partition(' (')[0] not in self.warned
+    ]
+    self.warned |= {message.partition(' (')[0] for message in found}
+    return found
 
   def settle(self, n: int, metrics: Any, leave: int) -> Iterator[Line]:
     """Takes the metrics of the call that began at step `n`, fetches all but the newest `leave` calls, yields due lines.

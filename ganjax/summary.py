@@ -35,7 +35,7 @@ def summary(workdir: str | Path) -> str:
       *told({k: v for k, v in measured[-1].items() if k.startswith('eval/')}),
     ]
   history = [record for record in records if 'd/loss' in record]
-  out += monitor.warnings(history, probabilities=run['config']['loss']['name'] not in ('wasserstein', 'lsgan'))
+  out += monitor.warnings(history, probabilities=run['config']['loss']['name'] not in monitor.NOT_LOG_ODDS)
   out += ['', f'written to {workdir}:']
   for name, what in WHAT.items():
     if (workdir / name).exists():

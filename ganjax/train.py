@@ -19,6 +19,7 @@ from ganjax.data.spec import Source, Spec
 from ganjax.errors import ConfigError, Interrupted, TrainingError
 from ganjax.evals.run import evaluator
 from ganjax.log import Log, write_run
+from ganjax.monitor import NOT_LOG_ODDS
 from ganjax.record import NotFinite, Record
 from ganjax.run import Stop, Trace
 from ganjax.sample import initializer, sampler
@@ -119,12 +120,16 @@ def train(config: ConfigDict, workdir: str | Path, *, adopt: bool = False, profi
         pause = stopping or any(map(crossed, (config.save_every, config.sample_every, config.evaluate_every)))
         for step, values in record.settle(before, metrics, leave=0 if pause else IN_FLIGHT):
           log.scalars(step, step * config.batch_size, values)
+          for message in record.warnings(values, probabilities=config.loss.name not in NOT_LOG_ODDS):
+            log.say(message)
         log.progress(n, n * config.batch_size, record.latest)
         trace.call(state)
         if not pause:
           continue
         hurry = stopping and n < config.steps
-        save({} if hurry else measure(before), before if hurry else n)
+        found = {} if hurry else measure(before)
+        if hurry or crossed(config.save_every) or (found and config.best_metric):
+          save(found, before if hurry else n)
       except NotFinite as bad:
         n, state = roll_back(bad, setup, checkpoints, record)
         log.rewind(n)
