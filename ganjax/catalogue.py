@@ -5,7 +5,8 @@ import importlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from ganjax import config
+from ganjax import config, lookup
+from ganjax.schema import keywords
 
 
 def catalogue() -> str:
@@ -29,7 +30,7 @@ def section(title: str, rows: Iterable[tuple[str, str]]) -> str:
 
 def modules(room: str) -> list[tuple[str, str]]:
   """The modules of a package with the first line of each docstring."""
-  found = [(name, importlib.import_module(f'ganjax.{room}.{name}')) for name in config.members(room)]
+  found = [(name, importlib.import_module(f'ganjax.{room}.{name}')) for name in lookup.members(room)]
   return [(name, first_line(module.__doc__)) for name, module in found]
 
 
@@ -41,7 +42,7 @@ def functions(module: str) -> list[tuple[str, str]]:
 
 def described(function: Callable[..., object]) -> str:
   """The first line of the docstring, and the fields it takes."""
-  fields = ', '.join(name for name in config.keywords(function, ('split',)))
+  fields = ', '.join(name for name in keywords(function, ('split',)))
   return first_line(function.__doc__) + (f' [{fields}]' if fields else '')
 
 

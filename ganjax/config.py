@@ -10,17 +10,15 @@ import importlib
 import importlib.util
 import inspect
 import json
-import pkgutil
-import types
 import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from flax.errors import FlaxError
 from ml_collections import ConfigDict
 
 from ganjax.errors import ConfigError, nearest, unknown
+from ganjax.lookup import member_of, module_of, target
 from ganjax.schema import Field, fill, fit, keywords, mapping, one_of
 from ganjax.types import Adversarial, Array, Game, Metrics, Number, Play, Rules, Scene
 
@@ -60,61 +58,6 @@ NAMED = ('data', 'generator', 'discriminator', 'loss')  # sections with a `name`
 DEFAULT_NAMES = {'data': 'digits', 'generator': 'dcgan', 'discriminator': 'dcgan', 'loss': 'non_saturating'}
 GROUPS = ('optimizer', 'terms', 'ema', 'schedule')  # sections of sections
 CHOICES = {'dtype': ('float32', 'bfloat16'), 'parallel': ('jit', 'pmap'), 'on_nan': ('stop', 'rollback')}
-FROM_SPEC = (
-  'resolution',
-  'channels',
-  'classes',
-  'features',
-  'dtype',
-)  # network fields that the data or the config decides
-
-
-# Names -> objects.
-
-
-def module_of(room: str, name: Any, field: str) -> types.ModuleType:
-  """The module `name` of package ganjax.<room>, or a dotted module of the user's."""
-  names = members(room)
-  if name in names:
-    return importlib.import_module(f'ganjax.{room}.{name}')
-  if isinstance(name, str) and '.' in name:
-    try:
-      return importlib.import_module(name)
-    except ImportError as error:
-      raise ConfigError(field, name, f'a module that can be imported ({error})') from error
-  raise unknown(field, name, names)
-
-
-def members(room: str) -> list[str]:
-  """The modules of a package of ganjax that hold what it is for."""
-  package = importlib.import_module(f'ganjax.{room}')
-  return [info.name for info in pkgutil.iter_modules(package.__path__) if info.name != 'layers']
-
-
-def member_of(module: str, name: Any, field: str) -> Callable[..., Any]:
-  """A public function of a module of ganjax, by name."""
-  found = importlib.import_module(f'ganjax.{module}')
-  if name not in found.__all__:
-    raise unknown(field, name, found.__all__)
-  return getattr(found, name)
-
-
-def target(section: str, name: Any) -> tuple[Callable[..., Any], tuple[str, ...]]:
-  """What the `name` of a section stands for, and those of its keywords that a config doesn't set."""
-  field = f'{section}.name'
-  if section == 'data':
-    return member_of('data.sources', name, field), ('split',)
-  if section == 'loss':
-    return member_of('losses', name, field), ()
-  if section.startswith('optimizer.'):
-    return member_of('optim', name, field), ()
-  kind = section.capitalize()
-  found = getattr(module_of('nets', name, field), kind, None)
-  if found is None:
-    raise ConfigError(field, name, f'a module with a {kind}')
-  return found, FROM_SPEC
-
-
 DATA_FIELDS = {'flip': Field(bool, False), 'resident': Field(typing.Literal['auto', 'yes', 'no'], 'auto'),
                'workers': Field(int, 0), 'prefetch': Field(int, 8)}  # of every source  # fmt: skip
 
@@ -222,7 +165,9 @@ def network(config: ConfigDict, role: str, spec: Any) -> Any:
   try:
     return module(**section, **{name: value for name, value in decided.items() if name in own})
   except ValueError as error:  # a network says itself what it can make
-    raise ConfigError(f'{role}.name', config[role].name, f'a network for data of shape {spec.shape}: {error}') from error
+    raise ConfigError(
+      f'{role}.name', config[role].name, f'a network for data of shape {spec.shape}: {error}'
+    ) from error
 
 
 def loss(config: ConfigDict) -> Adversarial:
@@ -287,59 +232,6 @@ def rules(config: ConfigDict, playing: Game) -> Rules:
   )
 
 
-def devices(config: ConfigDict) -> int:
-  """How many devices the mesh has."""
-  import jax
-
-  if config.devices > jax.device_count():
-    raise ConfigError('devices', config.devices, f'at most {jax.device_count()}, all that JAX sees; 0 takes them all')
-  return config.devices or jax.device_count()
-
-
-def check(config: ConfigDict, spec: Any, device_count: int) -> None:
-  """Refuses combinations that can't be trained, before anything is compiled."""
-  parts = device_count * config.microbatches
-  if config.batch_size % parts:
-    raise ConfigError(
-      'batch_size', config.batch_size, f'a multiple of {device_count} devices x {config.microbatches} microbatches'
-    )
-  if config.steps % config.steps_per_call:
-    raise ConfigError('steps_per_call', config.steps_per_call, f'a divisor of steps ({config.steps})')
-  if config.conditional and not spec.classes:
-    raise ConfigError('conditional', True, f'false: the data {config.data.name!r} has no labels')
-  if config.data.flip and spec.field != 'image':
-    raise ConfigError('data.flip', True, f'false: the data {config.data.name!r} has no images')
-  if len(spec.shape) == 3 and spec.shape[0] != spec.shape[1]:
-    raise ConfigError('data', spec.shape, 'square images: `resize` and `crop` of the data make them so')
-  playing = game(config, spec)
-  check_shapes(config, spec, playing)
-  players = {player for turn in playing.turns for player in turn.players}
-  for section in ('optimizer', 'terms'):
-    for player in config[section]:
-      if player not in players:
-        raise ConfigError(section, player, 'the players ' + ', '.join(sorted(players)), nearest(player, players))
-
-
-def check_shapes(config: ConfigDict, spec: Any, playing: Game) -> None:
-  """Refuses networks that don't fit the data or each other, by tracing them: nothing is computed."""
-  import jax
-
-  batch = spec.example(2)
-  try:
-    params, extras = jax.eval_shape(playing.init, jax.random.key(0), batch)
-    drawn = jax.eval_shape(lambda: playing.prior(jax.random.key(0), 2, None))
-    made = jax.eval_shape(playing.generate, params, extras, drawn)[spec.field].shape[1:]
-    logits = jax.eval_shape(playing.score, params, extras, batch).shape if playing.score else (2,)
-  except (TypeError, ValueError, FlaxError) as error:
-    first = str(error).partition('\n')[0]
-    raise ConfigError('generator, discriminator', config.generator.name + ', ' + config.discriminator.name,
-                      f'networks for data of shape {spec.shape} ({first})') from error  # fmt: skip
-  if made != spec.shape:
-    raise ConfigError('generator.name', config.generator.name, f'a network that makes {spec.shape}; this one makes {made}')
-  if logits != (2,):
-    raise ConfigError('discriminator.name', config.discriminator.name, f'a network for data of shape {spec.shape}: one logit each')
-
-
 # Experiments.
 
 
@@ -350,7 +242,9 @@ def load(reference: str, overrides: Mapping[str, Any] | None = None) -> ConfigDi
   if not path.is_file():
     known = experiments()
     if path.stem not in known or (path.suffix not in ('', '.py')):
-      raise ConfigError('--config', reference, 'an experiment file, or one of ' + ', '.join(known), nearest(path.stem, known))
+      raise ConfigError(
+        '--config', reference, 'an experiment file, or one of ' + ', '.join(known), nearest(path.stem, known)
+      )
     path = known[path.stem]
   spec = importlib.util.spec_from_file_location(path.stem, path)
   if spec is None or spec.loader is None:

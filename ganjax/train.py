@@ -10,8 +10,8 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from ganjax import check, parallel
 from ganjax import config as configs
-from ganjax import parallel
 from ganjax.checkpoint import Checkpoints
 from ganjax.data.feed import Feed, open_feed
 from ganjax.data.sources import open_source
@@ -47,9 +47,9 @@ class Setup(NamedTuple):
 
 def assemble(config: ConfigDict) -> Setup:
   """Data, game, rules and the (not yet compiled) program of a complete config. Raises ConfigError, DataError."""
-  mesh = parallel.make_mesh(configs.devices(config))
+  mesh = parallel.make_mesh(check.devices(config))
   source = open_source(config.data)
-  configs.check(config, source.spec, mesh.size)
+  check.check(config, source.spec, mesh.size)
   game = configs.game(config, source.spec)
   rules = configs.rules(config, game)
   feed = open_feed(

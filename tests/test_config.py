@@ -5,6 +5,7 @@ import tiny
 from ml_collections import ConfigDict
 
 from ganjax import config as configs
+from ganjax.check import check
 from ganjax.data.spec import Spec
 from ganjax.errors import ConfigError
 
@@ -14,7 +15,7 @@ EXPERIMENTS = sorted(configs.experiments())
 def refused(overrides, given=None, contains=()):
   with pytest.raises(ConfigError) as caught:
     config = configs.complete(given or {}, overrides)
-    configs.check(config, tiny.IMAGES if config.data.name == 'digits' else tiny.ROWS, 8)
+    check(config, tiny.IMAGES if config.data.name == 'digits' else tiny.ROWS, 8)
   message = str(caught.value)
   assert '\n' not in message
   for part in contains:
@@ -72,11 +73,11 @@ def test_refusals(overrides, parts):
 def test_size_that_the_network_cannot_make():
   config = configs.complete({})
   with pytest.raises(ConfigError, match=r'generator.name.*resolution: 24'):
-    configs.check(config, Spec('image', (24, 24, 1)), 1)
+    check(config, Spec('image', (24, 24, 1)), 1)
   with pytest.raises(ConfigError, match='square'):
-    configs.check(config, Spec('image', (32, 16, 1)), 1)
+    check(config, Spec('image', (32, 16, 1)), 1)
   with pytest.raises(ConfigError, match='no labels'):
-    configs.check(configs.complete({'conditional': True}), Spec('image', (8, 8, 1)), 1)
+    check(configs.complete({'conditional': True}), Spec('image', (8, 8, 1)), 1)
 
 
 def test_another_name_drops_the_fields_of_the_old_one():
@@ -87,7 +88,16 @@ def test_another_name_drops_the_fields_of_the_old_one():
 
 
 def test_parse():
-  values = {'3': 3, '1e-3': 1e-3, 'true': True, 'False': False, 'hinge': 'hinge', '(1, 2)': (1, 2), 'a-b': 'a-b', '': ''}
+  values = {
+    '3': 3,
+    '1e-3': 1e-3,
+    'true': True,
+    'False': False,
+    'hinge': 'hinge',
+    '(1, 2)': (1, 2),
+    'a-b': 'a-b',
+    '': '',
+  }
   assert {text: configs.parse(text) for text in values} == values
 
 

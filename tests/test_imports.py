@@ -15,13 +15,15 @@ GAME = BASE | {'losses', 'terms', 'augment', 'ops', 'nets', 'config', 'data'}
 STEP = BASE | {'ops', 'state', 'step'}
 LEAVES = BASE | {'state', 'snapshot', 'intact'}
 TRAIN = GAME | STEP | LEAVES | {
-  'games', 'optim', 'parallel', 'evals', 'checkpoint', 'log', 'images', 'monitor', 'record', 'run', 'sample', 'log',
+  'games', 'optim', 'parallel', 'evals', 'checkpoint', 'log', 'images', 'monitor', 'record', 'run', 'sample', 'check',
 }  # fmt: skip
 ALLOWED = {
   'errors': set(),
   'types': set(),
   'schema': BASE,
-  'config': BASE | {'schema'},
+  'lookup': BASE,
+  'config': BASE | {'schema', 'lookup'},
+  'check': BASE | {'config'},
   'losses': BASE,
   'terms': BASE | {'ops'},
   'ops': BASE,
@@ -49,7 +51,7 @@ ALLOWED = {
   'evaluate': TRAIN,
   'plan': TRAIN | {'train'},
   'summary': TRAIN | {'evaluate'},
-  'catalogue': BASE | {'config'},
+  'catalogue': BASE | {'config', 'lookup', 'schema'},
   'main': None,  # the top: anything
   '__init__': set(),
 }  # fmt: skip

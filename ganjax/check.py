@@ -1,0 +1,64 @@
+"""Refuses configs that can't be trained, before anything is compiled."""
+
+from typing import Any
+
+import jax
+from flax.errors import FlaxError
+from ml_collections import ConfigDict
+
+from ganjax import config as configs
+from ganjax.errors import ConfigError, nearest
+from ganjax.types import Game
+
+
+def devices(config: ConfigDict) -> int:
+  """How many devices the mesh has."""
+  if config.devices > jax.device_count():
+    raise ConfigError('devices', config.devices, f'at most {jax.device_count()}, all that JAX sees; 0 takes them all')
+  return config.devices or jax.device_count()
+
+
+def check(config: ConfigDict, spec: Any, device_count: int) -> None:
+  """Refuses combinations that can't be trained, before anything is compiled."""
+  parts = device_count * config.microbatches
+  if config.batch_size % parts:
+    raise ConfigError(
+      'batch_size', config.batch_size, f'a multiple of {device_count} devices x {config.microbatches} microbatches'
+    )
+  if config.steps % config.steps_per_call:
+    raise ConfigError('steps_per_call', config.steps_per_call, f'a divisor of steps ({config.steps})')
+  if config.conditional and not spec.classes:
+    raise ConfigError('conditional', True, f'false: the data {config.data.name!r} has no labels')
+  if config.data.flip and spec.field != 'image':
+    raise ConfigError('data.flip', True, f'false: the data {config.data.name!r} has no images')
+  if len(spec.shape) == 3 and spec.shape[0] != spec.shape[1]:
+    raise ConfigError('data', spec.shape, 'square images: `resize` and `crop` of the data make them so')
+  playing = configs.game(config, spec)
+  check_shapes(config, spec, playing)
+  players = {player for turn in playing.turns for player in turn.players}
+  for section in ('optimizer', 'terms'):
+    for player in config[section]:
+      if player not in players:
+        raise ConfigError(section, player, 'the players ' + ', '.join(sorted(players)), nearest(player, players))
+
+
+def check_shapes(config: ConfigDict, spec: Any, playing: Game) -> None:
+  """Refuses networks that don't fit the data or each other, by tracing them: nothing is computed."""
+  batch = spec.example(2)
+  try:
+    params, extras = jax.eval_shape(playing.init, jax.random.key(0), batch)
+    drawn = jax.eval_shape(lambda: playing.prior(jax.random.key(0), 2, None))
+    made = jax.eval_shape(playing.generate, params, extras, drawn)[spec.field].shape[1:]
+    logits = jax.eval_shape(playing.score, params, extras, batch).shape if playing.score else (2,)
+  except (TypeError, ValueError, FlaxError) as error:
+    first = str(error).partition('\n')[0]
+    raise ConfigError('generator, discriminator', config.generator.name + ', ' + config.discriminator.name,
+                      f'networks for data of shape {spec.shape} ({first})') from error  # fmt: skip
+  if made != spec.shape:
+    raise ConfigError(
+      'generator.name', config.generator.name, f'a network that makes {spec.shape}; this one makes {made}'
+    )
+  if logits != (2,):
+    raise ConfigError(
+      'discriminator.name', config.discriminator.name, f'a network for data of shape {spec.shape}: one logit each'
+    )
