@@ -19,10 +19,13 @@ import jax.numpy as jnp
 from jax import lax
 from jax.custom_batching import custom_vmap
 
+from ganjax.ops import winograd
 from ganjax.types import Array
 
 Pairs = tuple[tuple[int, int], tuple[int, int]]
 Padding = str | int | Sequence[tuple[int, int]]
+MIN_CHANNELS = 32  # below, matrix products are too thin for fewer of them to matter
+MAX_BYTES = 12 * 2**20  # of the sums that are multiplied: above, memory costs more than the products save
 DIMENSIONS = ('NHWC', 'HWIO', 'NHWC')
 
 
@@ -224,22 +227,54 @@ def native_weight_gradient(spec: Spec, x: Array, y: Array) -> Array:
 # The same maps with derivatives of their own: each one's are the two others.
 
 
-def one_by_one(native: Callable[..., Array], spec: Spec, a: Array, b: Array) -> Array:
-  """`native(spec, a, b)` that under `vmap` folds copies of the images into the batch, or takes them in turn.
+def plan_of(spec: Spec, images: tuple[int, ...], channels: int) -> winograd.Plan | None:
+  """The algorithm with fewer products for these images [B, H', W', O], if there is one and it pays."""
+  stride = spec.stride[0]
+  plan = {(4, 2): winograd.STRIDED, (3, 1): winograd.PLAIN}.get((spec.kernel[0], stride))
+  square = spec.kernel[0] == spec.kernel[1] and stride == spec.stride[1]
+  if plan is None or not square or spec.groups > 1 or max(spec.dilation) > 1 or spec.padding != ((1, 1), (1, 1)):
+    return None
+  b, h, w, o = images
+  if any(n % (2 * stride) for n in spec.size) or min(channels, o) < MIN_CHANNELS:
+    return None
+  products = len(plan.data) ** 2 * b * (h // 2) * (w // 2)
+  return plan if 4 * products * max(stride**2 * channels, o) <= MAX_BYTES else None
+
+
+def cpu_forward(spec: Spec, x: Array, w: Array) -> Array:
+  """`native_forward`, with fewer products where that pays."""
+  plan = plan_of(spec, (x.shape[0], *spec.out, w.shape[3]), x.shape[3]) if x.dtype == jnp.float32 else None
+  return winograd.forward(plan, x, w) if plan else native_forward(spec, x, w)
+
+
+def cpu_input_gradient(spec: Spec, y: Array, w: Array) -> Array:
+  """`native_input_gradient`, with fewer products where that pays."""
+  plan = plan_of(spec, y.shape, w.shape[2]) if y.dtype == jnp.float32 else None
+  return winograd.input_gradient(plan, y, w) if plan else native_input_gradient(spec, y, w)
+
+
+def cpu_weight_gradient(spec: Spec, x: Array, y: Array) -> Array:
+  """`native_weight_gradient`, with fewer products where that pays."""
+  plan = plan_of(spec, y.shape, x.shape[3]) if x.dtype == jnp.float32 else None
+  return winograd.weight_gradient(plan, x, y) if plan else native_weight_gradient(spec, x, y)
+
+
+def one_by_one(compute: Callable[..., Array], spec: Spec, a: Array, b: Array) -> Array:
+  """`compute(spec, a, b)` that under `vmap` folds copies of the images into the batch, or takes them in turn.
 
   Copies of the kernel would otherwise become groups of one slow convolution.
   """
-  call = custom_vmap(partial(native, spec))
+  call = custom_vmap(partial(compute, spec))
 
   @call.def_vmap
   def rule(count: int, batched: tuple[bool, bool], a: Array, b: Array) -> tuple[Array, bool]:
-    if batched[0] and not batched[1] and native is not native_weight_gradient:
-      out = one_by_one(native, spec, a.reshape(-1, *a.shape[2:]), b)
+    if batched[0] and not batched[1] and compute is not cpu_weight_gradient:
+      out = one_by_one(compute, spec, a.reshape(-1, *a.shape[2:]), b)
       return out.reshape(count, -1, *out.shape[1:]), True
     a, b = (
       x if is_batched else jnp.broadcast_to(x, (count, *x.shape)) for x, is_batched in zip((a, b), batched, strict=True)
     )
-    return lax.map(lambda pair: one_by_one(native, spec, *pair), (a, b)), True
+    return lax.map(lambda pair: one_by_one(compute, spec, *pair), (a, b)), True
 
   return call(a, b)
 
@@ -247,19 +282,19 @@ def one_by_one(native: Callable[..., Array], spec: Spec, a: Array, b: Array) -> 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def forward(spec: Spec, x: Array, w: Array) -> Array:
   """`native_forward` with the derivatives below."""
-  return one_by_one(native_forward, spec, x, w)
+  return one_by_one(cpu_forward, spec, x, w)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def input_gradient(spec: Spec, y: Array, w: Array) -> Array:
   """`native_input_gradient` with the derivatives below."""
-  return one_by_one(native_input_gradient, spec, y, w)
+  return one_by_one(cpu_input_gradient, spec, y, w)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def weight_gradient(spec: Spec, x: Array, y: Array) -> Array:
   """`native_weight_gradient` with the derivatives below."""
-  return one_by_one(native_weight_gradient, spec, x, y)
+  return one_by_one(cpu_weight_gradient, spec, x, y)
 
 
 forward.defvjp(
