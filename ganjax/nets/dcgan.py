@@ -1,10 +1,12 @@
 """DCGAN: strided convolutions down, transposed ones up (Radford et al. 2016, arXiv:1511.06434).
 
 With the paper's guidelines: batch normalisation except in G's last and D's first layer, ReLU in G, leaky
-ReLU of slope .2 in D, no hidden dense layers, initial weights N(0, .02), 4x4 kernels of stride 2. `width` is the
-number of channels at half the resolution and doubles with each halving. Layers before a norm have no bias.
+ReLU of slope .2 in D, initial weights N(0, .02), 4x4 kernels of stride 2, and no hidden dense layers unless
+`hidden` asks for them. `width` is the number of channels at half the resolution and doubles with each halving,
+down to maps of `smallest` pixels a side. Layers before a norm have no bias.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -15,6 +17,7 @@ from ganjax.nets import layers
 from ganjax.types import Array
 
 RESOLUTIONS = (8, 16, 32, 64, 128)
+SMALLEST = (2, 4)
 scale_init = lambda key, shape, dtype: 1 + 0.02 * nn.initializers.normal(1.0)(key, shape, dtype)  # noqa: E731
 
 
@@ -24,6 +27,8 @@ class Generator(nn.Module):
   resolution: int = 32
   channels: int = 3
   width: int = 64
+  smallest: int = 4  # side of the smallest map, 2 or 4 (the paper)
+  hidden: Sequence[int] = ()  # dense layers before the first map (the paper: none)
   norm: Literal['batch', 'layer', 'instance', 'none'] = 'batch'
   classes: int = 0  # the label joins the latent as a one-hot vector
   initializer: layers.Initial = 'normal'
@@ -31,17 +36,23 @@ class Generator(nn.Module):
 
   def __post_init__(self) -> None:
     layers.check(self.resolution, self.channels, RESOLUTIONS)
+    if self.smallest not in SMALLEST:
+      raise ValueError(f'smallest: {self.smallest}; valid are {", ".join(map(str, SMALLEST))}')
     super().__post_init__()
 
   @nn.compact
   def __call__(self, x: Array, label: Array | None = None, *, train: bool = False, axis: str | None = None) -> Array:
-    ups = self.resolution.bit_length() - 3  # from 4x4
+    ups = (self.resolution // self.smallest).bit_length() - 1
     common: dict[str, Any] = {'kernel_init': layers.INITIALIZERS[self.initializer], 'dtype': self.dtype}
     norm = partial(layers.Norm, self.norm, scale_init=scale_init, dtype=self.dtype)
     bias = self.norm == 'none'
     c = self.width * 2 ** (ups - 1)
     x = layers.concatenated(x, label, self.classes)
-    x = layers.Dense(16 * c, use_bias=bias, **common, name='project')(x).reshape(-1, 4, 4, c)
+    for i, units in enumerate(self.hidden):
+      x = layers.Dense(units, use_bias=bias, **common, name=f'hidden{i}')(x)
+      x = nn.relu(norm(name=f'hidden_norm{i}')(x, train=train, axis=axis))
+    side = self.smallest
+    x = layers.Dense(side * side * c, use_bias=bias, **common, name='project')(x).reshape(-1, side, side, c)
     for i in range(ups):
       x = nn.relu(norm(name=f'norm{i}')(x, train=train, axis=axis))
       last = i == ups - 1
@@ -56,6 +67,8 @@ class Discriminator(nn.Module):
   resolution: int = 32
   channels: int = 3
   width: int = 64
+  smallest: int = 4  # side of the smallest map, 2 or 4 (the paper)
+  hidden: Sequence[int] = ()  # dense layers after the last map (the paper: none)
   norm: Literal['batch', 'layer', 'instance', 'none'] = 'batch'
   spectral: bool = False
   classes: int = 0  # the label's embedding times the features joins the logit (projection)
@@ -64,11 +77,13 @@ class Discriminator(nn.Module):
 
   def __post_init__(self) -> None:
     layers.check(self.resolution, self.channels, RESOLUTIONS)
+    if self.smallest not in SMALLEST:
+      raise ValueError(f'smallest: {self.smallest}; valid are {", ".join(map(str, SMALLEST))}')
     super().__post_init__()
 
   @nn.compact
   def __call__(self, x: Array, label: Array | None = None, *, train: bool = False, axis: str | None = None) -> Array:
-    downs = self.resolution.bit_length() - 3  # to 4x4
+    downs = (self.resolution // self.smallest).bit_length() - 1
     common: dict[str, Any] = {
       'kernel_init': layers.INITIALIZERS[self.initializer],
       'spectral': self.spectral,
@@ -82,6 +97,8 @@ class Discriminator(nn.Module):
         x = norm(x, train=train, axis=axis)
       x = nn.leaky_relu(x, 0.2)
     x = x.reshape(x.shape[0], -1)
+    for i, units in enumerate(self.hidden):
+      x = nn.leaky_relu(layers.Dense(units, **common, name=f'hidden{i}')(x, train), 0.2)
     logits = layers.Dense(1, **common, name='logit')(x, train)[:, 0]
     if self.classes:
       embedding = layers.Embed(self.classes, x.shape[-1], **common, name='embed')(layers.required(label), train)
