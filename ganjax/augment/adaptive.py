@@ -1,0 +1,65 @@
+"""A strength p that follows how much D overfits (Karras et al. 2020, section 3.1; Jiang et al. 2021, section 3.3).
+
+p rises while a statistic of D's logits, about 0 when D can't tell and 1 when it has learnt its images by heart, lies
+above a target. The state is arrays: 'p', 'signs' and 'count' (the statistic's sum and number since the last
+change), 'images' (shown at the last change).
+"""
+
+from typing import Literal, NamedTuple
+
+import jax.numpy as jnp
+
+from ganjax.ops import across
+from ganjax.types import Array, Number, Scene
+
+State = dict[str, Array]
+Heuristic = Literal['real', 'fake', 'both']
+
+
+class Adaptive(NamedTuple):
+  """How p changes. `interval` 0: it stays."""
+
+  p: float = 0.0  # at the start
+  target: Number = 0.6
+  kimg: Number = 500.0  # thousands of images in which p goes from 0 to 1
+  interval: int = 4  # steps between changes
+  heuristic: Heuristic = 'real'
+
+
+def initial(rule: Adaptive) -> State:
+  """The state at step 0."""
+  zero = jnp.float32(0)
+  return {'p': jnp.float32(rule.p), 'signs': zero, 'count': jnp.float32(0), 'images': jnp.int32(0)}
+
+
+def update_p(p: Array, signs_mean: Array, images: Array | int, *, target: Number = 0.6, kimg: Number = 500.0) -> Array:
+  """p after `images` more images: up if `signs_mean` is above the target, down if below, never below 0; no upper end."""
+  return jnp.maximum(p + jnp.sign(signs_mean - target) * images / (kimg * 1000), 0)
+
+
+def statistic(real: Array, fake: Array, heuristic: Heuristic) -> Array:
+  """Per example: r_t = sign(D(x)), -sign(D(G(z))), or half the sum of both; sign(0) is 0."""
+  parts = {'real': (jnp.sign(real),), 'fake': (-jnp.sign(fake),), 'both': (jnp.sign(real), -jnp.sign(fake))}[heuristic]
+  return sum(parts) / len(parts)
+
+
+def current(rule: Adaptive, scene: Scene) -> State:
+  """The state in force in this step: changed once where one is due, at whatever place of the step it is asked for.
+
+  So p is the same for all players, plays and microbatches of a step, and a change needs no turn of its own.
+  """
+  state = scene.extras['augment']
+  if not rule.interval:
+    return state
+  due = (scene.step % rule.interval == 0) & (state['count'] > 0) & (scene.images > state['images'])
+  mean = state['signs'] / jnp.maximum(state['count'], 1)
+  moved = update_p(state['p'], mean, scene.images - state['images'], target=rule.target, kimg=rule.kimg)
+  new = {'p': moved, 'signs': jnp.float32(0), 'count': jnp.float32(0), 'images': scene.images}
+  return {name: jnp.where(due, new[name], state[name]) for name in state}
+
+
+def observe(rule: Adaptive, scene: Scene, real: Array, fake: Array) -> State:
+  """The state after D's turn has judged reals and fakes: logits of any shape."""
+  state = current(rule, scene)
+  signs = across.mean(statistic(real, fake, rule.heuristic).sum(), scene.axis)  # of a device, like the count
+  return state | {'signs': state['signs'] + signs, 'count': state['count'] + real.size}
