@@ -26,6 +26,7 @@ ALLOWED = {
   'check': BASE | {'config'},
   'losses': BASE,
   'terms': BASE | {'ops'},
+  'augment': BASE | {'ops'},
   'ops': BASE,
   'nets': BASE | {'ops'},
   'data': BASE,
