@@ -11,9 +11,13 @@ from experiments import dcgan_digits
 def get_config(size: str = 'full') -> ConfigDict:
   """`size`: full or smoke."""
   config = dcgan_digits.get_config(size)
-  config.discriminator.norm = 'none'  # the penalty is per example: no statistics across the batch
   config.loss = {'name': 'wasserstein'}
   config.terms = {'d': {'gradient_penalty': {'weight': 10.0}}}
   config.n_critic = 5
-  config.optimizer = {player: {'name': 'adam', 'learning_rate': 2e-4, 'b1': 0.0, 'b2': 0.9} for player in 'gd'}
+  config.optimizer = {player: {'name': 'adam', 'learning_rate': 1e-3, 'b1': 0.0, 'b2': 0.9} for player in 'gd'}
+  plan = {'name': 'cosine', 'over_kimg': 128.0, 'end': 1e-4}  # the whole training, in images of G's turns
+  config.schedule = {f'{player}_learning_rate': plan for player in 'gd'}
+  if size == 'full':
+    config.steps = 4_000
+    config.evaluate_every = config.sample_every = config.save_every = 1_000
   return config
