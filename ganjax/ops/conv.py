@@ -133,7 +133,7 @@ def conv_transpose(
   spec = Spec(size, w.shape[:2], stride, pads, (1, 1), groups)  # type: ignore[arg-type]
   if min(size) < 1 or spec.out != x.shape[1:3]:
     raise ValueError(f'conv_transpose: padding {padding!r}, output_padding {output_padding} do not fit {w.shape}')
-  return (input_gradient if on_cpu() else native_input_gradient)(spec, x, swap(w, groups))
+  return (input_gradient if on_cpu() else native_input_gradient)(spec, x, w.swapaxes(2, 3))
 
 
 def conv_pool(x: Array, w: Array) -> Array:
