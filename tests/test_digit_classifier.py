@@ -61,7 +61,7 @@ def test_evaluation_tells_new_digits_from_copies_and_noise(held_out):
   evaluate = evaluator(CONFIG, source.spec, source)
 
   def measured(images):
-    return evaluate(lambda num, seed: {'image': images[:num]})  # noqa: ARG005
+    return evaluate(lambda num, seed: {'image': images[:num]})
 
   new = measured(held_out[0])
   copies = measured(source.get(np.arange(0, 1500, 2))['image'].astype(np.float32) / 127.5 - 1)
@@ -78,7 +78,7 @@ def test_evaluation_tells_new_digits_from_copies_and_noise(held_out):
 def test_data_without_a_test_split_and_data_that_no_metric_knows(held_out):
   grey = in_memory(Spec('image', (8, 8, 1), count=297, name='arrays'), {'image': held_out[0]})
   config = ConfigDict({'evaluate_num': 50, 'data': {'name': 'arrays', 'path': 'train.npz'}})
-  values = evaluator(config, grey.spec, grey)(lambda num, seed: {'image': held_out[0][:num]})  # noqa: ARG005
+  values = evaluator(config, grey.spec, grey)(lambda num, seed: {'image': held_out[0][:num]})
   assert 'eval/nearer' not in values
   assert values['eval/frechet'] < 10 * values['eval/frechet_floor']
   colour = Spec('image', (32, 32, 3), count=10, name='arrays')

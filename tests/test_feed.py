@@ -111,7 +111,7 @@ def test_what_decides_where_data_lives() -> None:
   spec = Spec('image', (2, 2, 1), count=4)
   decoding = Source(spec, lambda indices: {'image': image[indices]})
   assert open_feed(decoding, batch=2, seed=0).resident  # small: decoded once
-  large = Source(Spec('image', (1024, 1024, 3), count=10**6), lambda indices: {'image': image})  # noqa: ARG005
+  large = Source(Spec('image', (1024, 1024, 3), count=10**6), lambda indices: {'image': image})
   assert not open_feed(large, batch=2, seed=0).resident
 
 
