@@ -42,8 +42,9 @@ def squared_slopes(critic: Callable[[Array], Array], x: Array, v: Array, sigma: 
 def r1_finite_difference(
   scene: Scene, play: Play, *, gamma: Number = 10.0, sigma: Number = 0.01, along: Along = 'gradient'
 ) -> tuple[Array, Metrics]:
-  """R1 by finite differences: gamma/2 E ((D(x + sigma v) - D(x)) / sigma)^2 on reals, v along the
-  gradient or noise (Lin et al. 2025, arXiv:2501.08316).
+  """R1 by finite differences: gamma/2 E ((D(x + sigma v) - D(x)) / sigma)^2 on reals (Lin et al. 2025).
+
+  v is the unit vector along D's gradient, or standard normal noise; the file's head has cost and error of both.
   """
   critic = lambda x: play.critic(x, play.label)  # noqa: E731
   v = direction(critic, play.real) if along == 'gradient' else normal(scene, REAL, play.real)
@@ -54,8 +55,9 @@ def r1_finite_difference(
 def r2_finite_difference(
   scene: Scene, play: Play, *, gamma: Number = 10.0, sigma: Number = 0.01, along: Along = 'gradient'
 ) -> tuple[Array, Metrics]:
-  """R2 by finite differences: gamma/2 E ((D(y + sigma v) - D(y)) / sigma)^2 on fakes
-  y = G(z), v as for R1 (Lin et al. 2025, arXiv:2501.08316).
+  """R2 by finite differences: gamma/2 E ((D(y + sigma v) - D(y)) / sigma)^2 on fakes y (Lin et al. 2025).
+
+  v as in `r1_finite_difference`.
   """
   critic = lambda x: play.critic(x, play.fake_label)  # noqa: E731
   v = direction(critic, play.fake) if along == 'gradient' else normal(scene, FAKE, play.fake)
