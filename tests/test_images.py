@@ -18,8 +18,8 @@ def test_grid_enlarges_and_separates():
   for i, (row, column) in enumerate([(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]):
     y, x = 4 + row * 68, 4 + column * 68
     cell = sheet[y : y + 64, x : x + 64]
-    np.testing.assert_array_equal(cell[::8, ::8], images.to_uint8(small[i]))  # each pixel is a block
-    np.testing.assert_array_equal(cell[7::8, 7::8], images.to_uint8(small[i]))
+    shrunk = cell.reshape(8, 8, 8, 8).mean((1, 3))
+    np.testing.assert_allclose(shrunk, images.to_uint8(small[i])[..., 0], atol=2)  # smooth, and the same picture
   assert (sheet[:4] == images.GAP_COLOR).all()
   assert (sheet[72:, 140:] == images.GAP_COLOR).all()  # no sixth image
 
