@@ -133,7 +133,7 @@ DIVERGENCES: dict[Divergence, tuple[Function, Function]] = {
 
 
 def f_divergence(*, divergence: Divergence = 'pearson', saturating: bool = False) -> Adversarial:
-  """f-GAN: D's loss is a lower bound of -D_f(data | G), tight at the best D (Nowozin et al. 2016, equation 6).
+  """f-GAN: minus D's loss is a lower bound of D_f(data | G), tight at the best D (Nowozin et al. 2016, equation 6).
 
   D: -E T(x) + E f*(T(G(z))), T = g_f(D). G: -E f*(T(G(z))) if saturating (the saddle point of algorithm 1),
   else -E T(G(z)), the trick of section 3.2. The exponentials of KL, reverse KL and Hellinger overflow
