@@ -141,8 +141,9 @@ def compile(game: Game, rules: Rules, mesh: Mesh, how: How = 'jit', *, steps: in
     how: 'jit' is a global view, the compiler splits the batch over the mesh; 'pmap' maps the same step.
     steps: steps per call.
     read: makes a step's batch from the payload inside the program; without it the payload is the batch.
-    resident: the global batch size that `read` draws from a payload which is whole on every device (a data
-      set in memory). 0: the payload is batches [plays, B, ...] over the devices; with several steps, a tuple of them.
+    resident: the global batch size that `read` draws from a payload which is whole on every device (see
+      `hold`). 0: the payload is batches [plays, B, ...] over the devices (see `shard`); with several steps, a tuple
+      of them.
     unroll: several steps unrolled, or scanned. By default scanned, but for convolutional games on the
       CPU: XLA gives the body of a loop less of its fast paths there.
   """
@@ -190,8 +191,9 @@ def compile(game: Game, rules: Rules, mesh: Mesh, how: How = 'jit', *, steps: in
       )
 
     if how == 'pmap':
-      axes = (None, None if resident else 0)
-      return jax.pmap(run, AXIS, in_axes=axes, out_axes=None, devices=list(mesh.devices.flat), donate_argnums=0)  # type: ignore[arg-type]
+      axes = (None, (None, 0) if resident else 0)
+      mapped = (lambda state, payload: run(state, payload[0])) if resident else run
+      return jax.pmap(mapped, AXIS, in_axes=axes, out_axes=None, devices=list(mesh.devices.flat), donate_argnums=0)  # type: ignore[arg-type]
     everywhere = whole(mesh)
     inputs = (everywhere, everywhere if resident else split)
     return jax.jit(run, in_shardings=inputs, out_shardings=everywhere, donate_argnums=0)
@@ -199,10 +201,16 @@ def compile(game: Game, rules: Rules, mesh: Mesh, how: How = 'jit', *, steps: in
   return Program(build, game.turns, steps)
 
 
+def hold(data: Any, mesh: Mesh, how: How) -> Any:
+  """A data set in memory, whole on every device, placed as `compile` wants it."""
+  placed = place(data, mesh)
+  return (placed, np.arange(len(mesh.local_devices))) if how == 'pmap' else placed  # pmap has to map something
+
+
 def shard(batch: Any, mesh: Mesh, how: How) -> Any:
   """Host batches of the rows of this process ([plays, B_local, ...] leaves), placed as `compile` wants them."""
   if how == 'pmap':
-    count = jax.local_device_count() if mesh.size == jax.device_count() else mesh.size
+    count = len(mesh.local_devices)
     return jax.tree.map(lambda x: np.moveaxis(x.reshape(x.shape[0], count, -1, *x.shape[2:]), 1, 0), batch)
   split = NamedSharding(mesh, PartitionSpec(None, AXIS))
   return jax.tree.map(lambda x: jax.make_array_from_process_local_data(split, x), batch)

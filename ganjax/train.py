@@ -62,7 +62,7 @@ def assemble(config: ConfigDict) -> Setup:
     resident=config.batch_size if feed.resident else 0,
   )  # fmt: skip
   initial = initializer(config, source.spec, game, rules)
-  resident = parallel.place(feed.payload(0, ()), mesh) if feed.resident else None
+  resident = parallel.hold(feed.payload(0, ()), mesh, config.parallel) if feed.resident else None
   return Setup(config, source, source.spec, game, rules, mesh, feed, resident, initial, play)
 
 

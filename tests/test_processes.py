@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from running import EVERYTHING, command, experiment, finish, metrics_of, start, state_of
+from running import EVERYTHING, ROWS, command, experiment, finish, metrics_of, start, state_of
 
 # Signals this process, once step 12 is dispatched, where the environment says so.
 STOP = """
@@ -44,6 +44,15 @@ def light(tmp_path_factory):
 @pytest.fixture(scope='module')
 def everything(tmp_path_factory):
   return alone(tmp_path_factory.mktemp('everything'), EVERYTHING)
+
+
+@pytest.mark.parametrize('per_call', [1, 5])
+def test_pmap_on_data_in_memory(monkeypatch, tmp_path, per_call):
+  path = experiment(tmp_path, ROWS | {'steps_per_call': per_call})
+  for how, devices in (('jit', 1), ('pmap', 4)):
+    fields = [f'--config.parallel={how}', f'--config.devices={devices}']
+    assert command(monkeypatch, 'train', '--config', path, '--workdir', tmp_path / how, *fields) == 0
+  assert_same_training(tmp_path / 'pmap', tmp_path / 'jit', 40)
 
 
 def pair(path: Path, workdirs: list[Path], *arguments: str, devices: int, code: int = 0,
