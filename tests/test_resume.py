@@ -240,9 +240,8 @@ def assert_finite(workdir: Path) -> None:
   assert all(np.isfinite(x).all() for x in state_of(workdir).values() if x.dtype.kind == 'f')
 
 
-@pytest.mark.parametrize('per_call', [1, 5])
-def test_nan_stops_with_step_player_and_term(monkeypatch, broken, capsys, per_call):
-  path = broken(13, persistent=True, steps_per_call=per_call)
+def test_nan_stops_with_step_player_and_term(monkeypatch, broken, capsys):
+  path = broken(13, persistent=True, steps_per_call=5)  # in the midst of a call
   for _ in range(2):  # the same command meets the same end
     assert command(monkeypatch, 'train', '--config', path, '--workdir', 'run') == 5
     told = 'ganjax: step 13: odd of player g is nan; the last good checkpoint is step 10'
