@@ -100,12 +100,17 @@ def test_fewer_products_equal_xla(plan, k, stride, h, w):
   close(*both(x, kernel, g), 1e-5)
 
 
-@pytest.mark.parametrize(('k', 'stride'), [(4, 2), (3, 1)])
-def test_wide_layers_take_fewer_products_and_stay_closed(k, stride):
+@pytest.mark.parametrize(('k', 'stride', 'parts'), [(4, 2, 1), (4, 2, 2), (3, 1, 1), (3, 1, 2)])
+def test_wide_layers_take_fewer_products_and_stay_closed(k, stride, parts, monkeypatch):
   x, w = arrays(8, 8, 32, 32, (k, k), {})
   w = w / 20
   spec = ops.Spec((8, 8), (k, k), (stride, stride), ((1, 1), (1, 1)), (1, 1), 1)
-  assert ops.plan_of(spec, (2, *spec.out, 32), 32) is not None
+  if parts == 2:
+    monkeypatch.setattr(ops, 'MIN_CHANNELS', 8)
+    monkeypatch.setattr(ops, 'MAX_BYTES', 4 * 9 * 4 * 128 if stride == 2 else 4 * 16 * 16 * 32)
+  found = ops.plan_of(spec, 2, 32, 32)
+  assert found is not None
+  assert found[1] == parts
   ours = everything(lambda x, w: ops.conv(x, w, stride=stride, padding=1))
   close(ours(x, w), everything(lambda x, w: reference(x, w, stride=stride, padding=1))(x, w))
 
