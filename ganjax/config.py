@@ -54,8 +54,9 @@ def defaults() -> ConfigDict:
   return config
 
 
-NAMED = ('data', 'generator', 'discriminator', 'loss')  # sections with a `name`
-DEFAULT_NAMES = {'data': 'digits', 'generator': 'dcgan', 'discriminator': 'dcgan', 'loss': 'non_saturating'}
+NAMED = ('data', 'generator', 'discriminator', 'loss', 'augment')  # sections with a `name`
+DEFAULT_NAMES = {'data': 'digits', 'generator': 'dcgan', 'discriminator': 'dcgan', 'loss': 'non_saturating',
+                 'augment': 'none'}  # fmt: skip
 GROUPS = ('optimizer', 'terms', 'ema', 'schedule')  # sections of sections
 CHOICES = {'dtype': ('float32', 'bfloat16'), 'parallel': ('jit', 'pmap'), 'on_nan': ('stop', 'rollback')}
 DATA_FIELDS = {'flip': Field(bool, False), 'resident': Field(typing.Literal['auto', 'yes', 'no'], 'auto'),
@@ -140,9 +141,7 @@ def schedules(given: Mapping[str, Any], numbers: Mapping[str, float]) -> dict[st
 def parse(text: str) -> Any:
   """The value of `--config.field=text`: a Python literal, true or false, or else the text."""
   try:
-    return (
-      {'true': True, 'false': False, 'none': None}.get(text.lower(), text) if text.isalpha() else ast.literal_eval(text)
-    )
+    return {'true': True, 'false': False}[text] if text in ('true', 'false') else ast.literal_eval(text)
   except (ValueError, SyntaxError, RecursionError, MemoryError):
     return text
 
@@ -176,6 +175,14 @@ def loss(config: ConfigDict) -> Adversarial:
   return target('loss', section.pop('name'))[0](**section)
 
 
+def augmentation(config: ConfigDict) -> Callable[[Mapping[str, Any]], Any]:
+  """The augmentation, made from the hyperparameters in force."""
+  section = config.augment.to_dict()
+  function, _ = target('augment', section.pop('name'))
+  numbers = [field for field, (annotation, _) in keywords(function).items() if annotation is Number]
+  return lambda hyper: function(**section | {field: hyper[f'augment_{field}'] for field in numbers})
+
+
 def terms(config: ConfigDict, player: str) -> list[ConfiguredTerm]:
   """The terms of a player's loss: their numbers come from the scene's hyperparameters, the rest is fixed here."""
 
@@ -194,13 +201,14 @@ def terms(config: ConfigDict, player: str) -> list[ConfiguredTerm]:
 
 
 def hyper(config: ConfigDict) -> dict[str, float]:
-  """The numbers that live in the state: `<player>_<field>` of optimisers, `<player>_<term>_<field>` of terms."""
+  """The numbers that live in the state: `<player>_<field>`, `<player>_<term>_<field>` and `augment_<field>`."""
   found: dict[str, float] = {}
   sections = [
     (player, fields, target(f'optimizer.{player}', fields.name)[0]) for player, fields in config.optimizer.items()
   ]
   sections += [(f'{player}_{name}', fields, member_of('terms', name, f'terms.{player}'))
                for player, group in config.terms.items() for name, fields in group.items()]  # fmt: skip
+  sections.append(('augment', config.augment, target('augment', config.augment.name)[0]))
   for prefix, fields, function in sections:
     found |= {
       f'{prefix}_{name}': fields[name] for name, field in keywords(function).items() if field.annotation is Number

@@ -46,6 +46,8 @@ def target(section: str, name: Any) -> tuple[Callable[..., Any], tuple[str, ...]
     return member_of('data.sources', name, field), ('split',)
   if section == 'loss':
     return member_of('losses', name, field), ()
+  if section == 'augment':
+    return member_of('augment', name, field), ()
   if section.startswith('optimizer.'):
     return member_of('optim', name, field), ()
   kind = section.capitalize()

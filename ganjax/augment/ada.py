@@ -43,27 +43,28 @@ class Operation(NamedTuple):
 
   value: Callable[[Array, Sizes], Array]
   idle: float = 0.0
-  count: int = 1  # draws per image
+  number: int = 1  # of draws per image
   normal: bool = False
   apart: bool = False  # each draw has a chance of its own
 
 
 OPERATIONS = {
-  'xflip': Operation(lambda u, s: jnp.floor(2 * u)),
-  'rotate90': Operation(lambda u, s: jnp.floor(4 * u)),
-  'xint': Operation(lambda u, s: (2 * u - 1) * s.xint_max, count=2),  # rounded to pixels later
+  'xflip': Operation(lambda u, _: jnp.floor(2 * u)),
+  'rotate90': Operation(lambda u, _: jnp.floor(4 * u)),
+  'xint': Operation(lambda u, s: (2 * u - 1) * s.xint_max, number=2),  # rounded to pixels later
   'scale': Operation(lambda n, s: jnp.exp2(n * s.scale_std), idle=1, normal=True),
-  'rotate': Operation(lambda u, s: (2 * u - 1) * np.pi * s.rotate_max, count=2, apart=True),  # before and after aniso
+  'rotate': Operation(lambda u, s: (2 * u - 1) * np.pi * s.rotate_max, number=2, apart=True),  # before and after aniso
   'aniso': Operation(lambda n, s: jnp.exp2(n * s.aniso_std), idle=1, normal=True),
-  'xfrac': Operation(lambda n, s: n * s.xfrac_std, count=2, normal=True),
+  'xfrac': Operation(lambda n, s: n * s.xfrac_std, number=2, normal=True),
   'brightness': Operation(lambda n, s: n * s.brightness_std, normal=True),
   'contrast': Operation(lambda n, s: jnp.exp2(n * s.contrast_std), idle=1, normal=True),
-  'lumaflip': Operation(lambda u, s: jnp.floor(2 * u)),
+  'lumaflip': Operation(lambda u, _: jnp.floor(2 * u)),
   'hue': Operation(lambda u, s: (2 * u - 1) * np.pi * s.hue_max),
   'saturation': Operation(lambda n, s: jnp.exp2(n * s.saturation_std), idle=1, normal=True),
-  'imgfilter': Operation(lambda n, s: jnp.exp2(n * s.imgfilter_std), idle=1, count=4, normal=True, apart=True),  # by octave
+  # One for each octave.
+  'imgfilter': Operation(lambda n, s: jnp.exp2(n * s.imgfilter_std), idle=1, number=4, normal=True, apart=True),
   'noise': Operation(lambda n, s: jnp.abs(n) * s.noise_std, normal=True),
-  'cutout': Operation(lambda u, s: u, idle=9, count=2),  # the centre: 9 is far outside
+  'cutout': Operation(lambda u, _: u, idle=9, number=2),  # the centre: 9 is far outside
 }
 KINDS = {
   'blit': ('xflip', 'rotate90', 'xint'),
@@ -71,7 +72,8 @@ KINDS = {
   'color': ('brightness', 'contrast', 'lumaflip', 'hue', 'saturation'),
   'filter': ('imgfilter',),
 }
-TOTAL = sum(operation.count for operation in OPERATIONS.values())
+DEFAULT = Sizes()
+TOTAL = sum(operation.number for operation in OPERATIONS.values())
 
 
 def ada(*, operations: tuple[str, ...] = ('blit', 'geometric', 'color'), p: float = 0.0, target: Number = 0.6,
@@ -124,8 +126,8 @@ def draw(key: Key, rows: Array, p: Array, chosen: Sequence[str], sizes: Sizes) -
   uniform, normal, chance = per_row(key, rows, one)
   draws, start = {}, 0
   for name, operation in OPERATIONS.items():
-    part = slice(start, start + operation.count)
-    start += operation.count
+    part = slice(start, start + operation.number)
+    start += operation.number
     if name in chosen:
       value = operation.value((normal if operation.normal else uniform)[:, part], sizes)
       # Two rotations: one of them happens with probability p.
@@ -135,7 +137,7 @@ def draw(key: Key, rows: Array, p: Array, chosen: Sequence[str], sizes: Sizes) -
   return draws
 
 
-def fixed(percentile: float, count: int, chosen: Sequence[str], sizes: Sizes = Sizes()) -> Draws:
+def fixed(percentile: float, count: int, chosen: Sequence[str], sizes: Sizes = DEFAULT) -> Draws:
   """Draws for `count` images that are all at one percentile, for tests against the published code.
 
   Of normals it takes erfinv(2q - 1), as that code does: the deviation's quantile but for a factor of sqrt(2).
@@ -145,7 +147,7 @@ def fixed(percentile: float, count: int, chosen: Sequence[str], sizes: Sizes = S
   for name in chosen:
     operation = OPERATIONS[name]
     base = erfinv(q if name == 'noise' else 2 * q - 1) if operation.normal else q
-    value = operation.value(jnp.full((count, operation.count), base), sizes)
+    value = operation.value(jnp.full((count, operation.number), base), sizes)
     draws[name] = value.at[:, 1].set(0) if name == 'rotate' else value
   return draws
 
@@ -153,7 +155,7 @@ def fixed(percentile: float, count: int, chosen: Sequence[str], sizes: Sizes = S
 # Application.
 
 
-def augment(x: Array, draws: Draws, sizes: Sizes = Sizes()) -> Array:
+def augment(x: Array, draws: Draws, sizes: Sizes = DEFAULT) -> Array:
   """Applies draws to x [B, H, W, C] in [-1, 1], C 3 or 1 (which leaves hue and saturation out). 'noise' is an image here."""
   if draws.keys() & {*KINDS['blit'], *KINDS['geometric']}:
     x = geometric.affine(x, inverse(draws, *x.shape[1:3]))
@@ -174,7 +176,7 @@ def inverse(draws: Draws, h: int, w: int) -> Array:
   one = lambda name: draws[name][:, 0]  # noqa: E731
   both = lambda name: (draws[name][:, 0], draws[name][:, 1])  # noqa: E731
   steps = {
-    'xflip': lambda: g.scale(1 - 2 * one('xflip'), 1),
+    'xflip': lambda: g.scale(1 - 2 * one('xflip'), jnp.ones_like(one('xflip'))),
     'rotate90': lambda: g.rotate(np.pi / 2 * one('rotate90')),
     'xint': lambda: g.translate(*(-jnp.round(t * n) for t, n in zip(both('xint'), (w, h), strict=True))),
     'scale': lambda: g.scale(1 / one('scale'), 1 / one('scale')),
@@ -195,7 +197,6 @@ def colors(draws: Draws, grey: bool) -> Array:
     'hue': pixels.turn_hue,
     'saturation': pixels.saturate,
   }
-  made = [
-    make(draws[name][:, 0]) for name, make in steps.items() if name in draws and not (grey and name in ('hue', 'saturation'))
-  ]
-  return geometric.multiply(*reversed(made)) if made else jnp.eye(4)[None]
+  wanted = [name for name in steps if name in draws and not (grey and name in ('hue', 'saturation'))]
+  made = [steps[name](draws[name][:, 0]) for name in reversed(wanted)]
+  return geometric.multiply(*made) if made else jnp.eye(4)[None]

@@ -1,8 +1,8 @@
 """A strength p that follows how much D overfits (Karras et al. 2020, section 3.1; Jiang et al. 2021, section 3.3).
 
 p rises while a statistic of D's logits, about 0 when D can't tell and 1 when it has learnt its images by heart, lies
-above a target. The state is arrays: 'p', 'signs' and 'count' (the statistic's sum and number since the last
-change), 'images' (shown at the last change).
+above a target. The state is arrays: 'p', 'signs' and 'count' (the statistic's batch means since the last change,
+summed, and their number), 'images' (shown at the last change).
 """
 
 from typing import Literal, NamedTuple
@@ -28,8 +28,7 @@ class Adaptive(NamedTuple):
 
 def initial(rule: Adaptive) -> State:
   """The state at step 0."""
-  zero = jnp.float32(0)
-  return {'p': jnp.float32(rule.p), 'signs': zero, 'count': jnp.float32(0), 'images': jnp.int32(0)}
+  return {'p': jnp.float32(rule.p), 'signs': jnp.float32(0), 'count': jnp.float32(0), 'images': jnp.int32(0)}
 
 
 def update_p(p: Array, signs_mean: Array, images: Array | int, *, target: Number = 0.6, kimg: Number = 500.0) -> Array:
@@ -39,8 +38,8 @@ def update_p(p: Array, signs_mean: Array, images: Array | int, *, target: Number
 
 def statistic(real: Array, fake: Array, heuristic: Heuristic) -> Array:
   """Per example: r_t = sign(D(x)), -sign(D(G(z))), or half the sum of both; sign(0) is 0."""
-  parts = {'real': (jnp.sign(real),), 'fake': (-jnp.sign(fake),), 'both': (jnp.sign(real), -jnp.sign(fake))}[heuristic]
-  return sum(parts) / len(parts)
+  up, down = jnp.sign(real), -jnp.sign(fake)
+  return {'real': up, 'fake': down, 'both': (up + down) / 2}[heuristic]
 
 
 def current(rule: Adaptive, scene: Scene) -> State:
@@ -61,5 +60,5 @@ def current(rule: Adaptive, scene: Scene) -> State:
 def observe(rule: Adaptive, scene: Scene, real: Array, fake: Array) -> State:
   """The state after D's turn has judged reals and fakes: logits of any shape."""
   state = current(rule, scene)
-  signs = across.mean(statistic(real, fake, rule.heuristic).sum(), scene.axis)  # of a device, like the count
-  return state | {'signs': state['signs'] + signs, 'count': state['count'] + real.size}
+  mean = across.mean(statistic(real, fake, rule.heuristic).mean(), scene.axis)
+  return state | {'signs': state['signs'] + mean, 'count': state['count'] + 1}

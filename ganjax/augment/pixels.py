@@ -5,12 +5,12 @@ import numpy as np
 
 from ganjax.types import Array
 
-AXIS = np.float32([1, 1, 1, 0]) / np.sqrt(3, dtype=np.float32)  # of the greys, in homogeneous colours
+AXIS = np.array([1, 1, 1, 0], np.float32) / np.sqrt(3, dtype=np.float32)  # of the greys, in homogeneous colours
 GREY = np.outer(AXIS, AXIS)
 
 # Scaling filter with 2 vanishing moments (Daubechies 1992).
-SYM2 = np.float64([-0.12940952255092145, 0.22414386804185735, 0.836516303737469, 0.48296291314469025])
-POWER = np.float32([10, 1, 1, 1]) / 13  # of natural images by octave, from the lowest: about 1/f
+SYM2 = np.array([-0.12940952255092145, 0.22414386804185735, 0.836516303737469, 0.48296291314469025], np.float64)
+POWER = np.array([10, 1, 1, 1], np.float32) / 13  # of natural images by octave, from the lowest: about 1/f
 
 
 # Colours are (r, g, b, 1): matrices [B, 4, 4].
@@ -34,7 +34,7 @@ def flip_luma(flips: Array) -> Array:
 def turn_hue(angle: Array) -> Array:
   """Rotates by `angle` [B] about the axis of the greys (Rodrigues' formula)."""
   x, y, z, _ = AXIS
-  cross = np.float32([[0, -z, y, 0], [z, 0, -x, 0], [-y, x, 0, 0], [0, 0, 0, 0]])
+  cross = np.array([[0, -z, y, 0], [z, 0, -x, 0], [-y, x, 0, 0], [0, 0, 0, 0]], np.float32)
   around = np.diag([1, 1, 1, 0]).astype(np.float32) - GREY
   sin, cos = jnp.sin(angle)[:, None, None], jnp.cos(angle)[:, None, None]
   return jnp.eye(4) - around + cos * around + sin * cross
@@ -50,9 +50,10 @@ def recolor(x: Array, matrices: Array) -> Array:
   if x.shape[3] == 1:
     greys = matrices[:, :3].mean(1)  # [B, 4]
     return x * greys[:, :3].sum(1)[:, None, None, None] + greys[:, 3, None, None, None]
-  linear, offset = matrices[:, None, None, :3, :3], matrices[:, None, None, :3, 3]
-  # Sums of products instead of a product of matrices: those with 3 rows are slow on every platform.
-  return sum(x[..., i, None] * linear[..., i] for i in range(3)) + offset
+  entries = matrices[:, None, None]
+  # Channel by channel: a product with 3 rows, and its gradient, are far slower on the CPU.
+  mixed = [sum(x[..., i] * entries[..., k, i] for i in range(3)) + entries[..., k, 3] for k in range(3)]
+  return jnp.stack(mixed, -1)
 
 
 # Frequencies.
@@ -71,7 +72,7 @@ def filter_bank() -> np.ndarray:
       stretched.append(np.convolve(wide, low2))
     top = np.pad(high2, (len(stretched[0]) - len(high2)) // 2)
     bands = [*stretched, top]
-  return np.float32(bands)
+  return np.array(bands, np.float32)
 
 
 def band_matrices(size: int) -> np.ndarray:
@@ -114,4 +115,3 @@ def cutout(x: Array, center: Array, size: float) -> Array:
   right = jnp.abs(column - center[:, :1]) >= size / 2
   below = jnp.abs(row - center[:, 1:]) >= size / 2
   return x * (right[:, None, :, None] | below[:, :, None, None])
-

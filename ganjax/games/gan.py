@@ -10,16 +10,20 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from ganjax import config as names
+from ganjax.augment.apa import mixed
+from ganjax.augment.augmentation import initial, observe, strength
 from ganjax.data.spec import Spec
 from ganjax.types import Array, Batch, Extras, Game, Key, Loss, Metrics, Params, Play, Scene, Turn
 
-LATENT, LABEL = 0, 1  # what a play's key is folded with, for each kind of draw
+LATENT, LABEL, AUGMENT, PSEUDO = 0, 1, 0x6175, 0x6170  # what a play's key is folded with, for each kind of draw
+REAL, FAKE, TERMS = 0, 1, 2  # what D looks at: each is augmented by draws of its own
 
 
 def game(config: ConfigDict, spec: Spec) -> Game:
   """The game of `config` on data of `spec`: players g and d; turns d (n_critic times), lazy terms, g."""
   nets = {'g': names.network(config, 'generator', spec), 'd': names.network(config, 'discriminator', spec)}
   adversarial = names.loss(config)
+  augmentation = names.augmentation(config)
   terms = {player: names.terms(config, player) for player in 'dg'}
   classes = spec.classes if config.conditional else 0
   dim = config.latent_dim
@@ -30,7 +34,7 @@ def game(config: ConfigDict, spec: Spec) -> Game:
     for i, (player, x) in enumerate({'g': jnp.zeros((1, dim)), 'd': batch[spec.field][:1]}.items()):
       variables = dict(nets[player].init(jax.random.fold_in(key, i), x, label))
       params[player], extras[player] = variables.pop('params'), variables
-    return params, extras
+    return params, extras | initial(augmentation(names.hyper(config)))
 
   def draw(key: Key, rows: Array) -> tuple[Array, Array | None]:
     """Latents [B, dim] and labels [B] or None, row by row."""
@@ -45,15 +49,29 @@ def game(config: ConfigDict, spec: Spec) -> Game:
     y, moved = nets[player].apply(variables, x, label, train=True, axis=scene.axis, mutable=list(own))
     return y.astype(jnp.float32), {**extras, player: moved}
 
-  def real(scene: Scene) -> tuple[Array, Array | None]:
-    return scene.batch[spec.field], scene.batch['label'] if classes else None
+  def judge(scene: Scene, extras: Extras, x: Array, label: Array | None, call: int) -> tuple[Array, Extras]:
+    """D's training forward on augmented images. A play's terms share their draws: they compare."""
+    augment = augmentation(scene.hyper)
+    key = jax.random.fold_in(jax.random.fold_in(scene.key, AUGMENT), call)
+    return forward(scene, extras, 'd', augment.apply(key, scene.rows, x, strength(augment, scene)), label)
 
-  def play(scene: Scene) -> tuple[Play, Extras]:
+  def real(scene: Scene, player: str) -> tuple[Array, Array | None]:
+    """Reals and their labels; with APA, D gets fakes among them."""
+    found = scene.batch[spec.field], scene.batch['label'] if classes else None
+    augment = augmentation(scene.hyper)
+    if not augment.pseudo or player != 'd':
+      return found
+    key = jax.random.fold_in(scene.key, PSEUDO)
+    latent, label = draw(key, scene.rows)
+    fake = forward(scene, scene.extras, 'g', latent, label)[0]
+    return mixed(jax.random.fold_in(key, AUGMENT), scene.rows, strength(augment, scene), found, (fake, label))
+
+  def play(scene: Scene, player: str) -> tuple[Play, Extras]:
     latent, label = draw(scene.key, scene.rows)
     fake, extras = forward(scene, scene.extras, 'g', latent, label)
     found = Play(
-      *real(scene), fake, label, latent,
-      critic=lambda x, label: forward(scene, extras, 'd', x, label)[0],
+      *real(scene, player), fake, label, latent,
+      critic=lambda x, label: judge(scene, extras, x, label, TERMS)[0],
       generator=lambda latent, label: forward(scene, scene.extras, 'g', latent, label)[0],
     )  # fmt: skip
     return found, extras
@@ -69,10 +87,10 @@ def game(config: ConfigDict, spec: Spec) -> Game:
     return total, metrics
 
   def d_loss(scene: Scene) -> tuple[Array, tuple[Extras, Metrics]]:
-    found, extras = play(scene)
-    r, extras = forward(scene, extras, 'd', found.real, found.label)
-    f, extras = forward(scene, extras, 'd', found.fake, found.fake_label)
-    critic = lambda x, label: forward(scene, extras, 'd', x, label)[0]  # noqa: E731, with the advanced extras
+    found, extras = play(scene, 'd')
+    r, extras = judge(scene, extras, found.real, found.label, REAL)
+    f, extras = judge(scene, extras, found.fake, found.fake_label, FAKE)
+    critic = lambda x, label: judge(scene, extras, x, label, TERMS)[0]  # noqa: E731, with the advanced extras
     extra, metrics = added('d', scene, found._replace(critic=critic))
     loss = adversarial.d(r, f).mean() + extra
     metrics |= {'d/loss': loss, 'd/real_prob': jax.nn.sigmoid(r).mean(), 'd/fake_prob': jax.nn.sigmoid(f).mean()}
@@ -80,20 +98,21 @@ def game(config: ConfigDict, spec: Spec) -> Game:
       metrics |= {
         f'd/loss_{name}': part.mean() for name, part in zip(('real', 'fake'), adversarial.parts(r, f), strict=True)
       }
-    return loss, (extras, metrics)
+    state, seen = observe(augmentation(scene.hyper), scene, r, f)
+    return loss, (extras | state, metrics | seen)
 
   def g_loss(scene: Scene) -> tuple[Array, tuple[Extras, Metrics]]:
-    found, extras = play(scene)
+    found, extras = play(scene, 'g')
     r = jnp.float32(0)
     if adversarial.g_needs_real:
-      r, extras = forward(scene, extras, 'd', found.real, found.label)
-    f, extras = forward(scene, extras, 'd', found.fake, found.fake_label)
+      r, extras = judge(scene, extras, found.real, found.label, REAL)
+    f, extras = judge(scene, extras, found.fake, found.fake_label, FAKE)
     extra, metrics = added('g', scene, found)
     loss = adversarial.g(r, f).mean() + extra
     return loss, (extras, metrics | {'g/loss': loss})
 
   def lazy_loss(player: str, every: int, scene: Scene) -> tuple[Array, tuple[Extras, Metrics]]:
-    loss, metrics = added(player, scene, play(scene)[0], every)
+    loss, metrics = added(player, scene, play(scene, player)[0], every)
     return loss, ({}, metrics)
 
   losses: dict[str, Loss] = {'d': d_loss, 'g': g_loss}
