@@ -1,6 +1,10 @@
 """The GAN of 2014 on a ring of 8 Gaussians: the smallest test of mode coverage.
 
 ganjax train --config gan_ring8
+
+Result (3 seeds, 10,000 steps, 10,000 samples): 8 modes of 8 with two seeds and 7 with one; .93 to .94 of the samples
+within 3 standard deviations of a centre; reverse KL to equal shares .004, .017, .147. 45 to 52 s on 2 busy CPU cores.
+The paper has no such figure; that a GAN may drop a mode here is the point of the test.
 """
 
 from ml_collections import ConfigDict

@@ -2,7 +2,7 @@
 
 ganjax train --config wgan_gp_digits
 
-Measured at these 4,000 steps on 1,000 samples, seed 0: sure of .763 (held-out real images .923), Frechet distance 1.38
+Result (seed 0 alone, 4,000 steps, 1,000 samples): sure of .763 (held-out real images .923), Frechet distance 1.38
 (one half of the real images to the other 1.39), classes 7.6% to 12.3%, nearer .46. 102 s on two cores that other work
 shared.
 """

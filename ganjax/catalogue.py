@@ -17,6 +17,7 @@ def catalogue() -> str:
     section('Networks (generator.name, discriminator.name)', modules('nets')),
     section('Losses (loss.name)', functions('losses')),
     section('Terms (terms.PLAYER.NAME)', functions('terms')),
+    section('Augmentations (augment.name)', functions('augment')),
     section('Optimisers (optimizer.PLAYER.name)', functions('optim')),
     section('Data (data.name)', functions('data.sources')),
   ]
@@ -25,7 +26,7 @@ def catalogue() -> str:
 
 def section(title: str, rows: Iterable[tuple[str, str]]) -> str:
   """A heading over aligned rows."""
-  return '\n'.join([title, *(f'  {name:<18} {line}' for name, line in rows)])
+  return '\n'.join([title, *(f'  {name:<22} {line}' for name, line in rows)])
 
 
 def modules(room: str) -> list[tuple[str, str]]:

@@ -32,7 +32,9 @@ def check(config: ConfigDict, spec: Any, device_count: int) -> None:
   if config.data.flip and spec.field != 'image':
     raise ConfigError('data.flip', True, f'false: the data {config.data.name!r} has no images')
   if config.augment.name not in ('none', 'apa') and (len(spec.shape) != 3 or spec.shape[-1] not in (1, 3)):
-    raise ConfigError('augment.name', config.augment.name, f"'none' or 'apa': data of shape {spec.shape} are no grey or RGB images")
+    raise ConfigError(
+      'augment.name', config.augment.name, f"'none' or 'apa': data of shape {spec.shape} are no grey or RGB images"
+    )
   if len(spec.shape) == 3 and spec.shape[0] != spec.shape[1]:
     raise ConfigError('data', spec.shape, 'square images: `resize` and `crop` of the data make them so')
   playing = configs.game(config, spec)

@@ -96,13 +96,19 @@ OUTER: dict[Outer, Function] = {
 }
 
 
+def against_mean(h: Function) -> Callable[[Array, Array], tuple[Array, Array]]:
+  """The losses of what is to be high and of what is to be low, each against the mean of the other."""
+  return lambda up, down: (h(up - down.mean()), h(up.mean() - down))
+
+
 def relativistic(*, outer: Outer = 'softplus') -> Adversarial:
   """Relativistic pairing, RpGAN (Jolicoeur-Martineau 2019; Huang et al. 2024, equation 2).
 
   D: E h(D(x) - D(G(z))), G: E h(D(G(z)) - D(x)) with h(t) = log(1 + e^-t), max(0, 1 - t), (1 - t)^2 or -t.
+  A pair's loss has no halves: its `parts` are each side against the other's mean, and not what D descends.
   """
   h = OUTER[outer]
-  return Adversarial(d=lambda r, f: h(r - f), g=lambda r, f: h(f - r), g_needs_real=True)
+  return Adversarial(d=lambda r, f: h(r - f), g=lambda r, f: h(f - r), g_needs_real=True, parts=against_mean(h))
 
 
 def relativistic_average(*, outer: Outer = 'softplus') -> Adversarial:
@@ -111,11 +117,7 @@ def relativistic_average(*, outer: Outer = 'softplus') -> Adversarial:
   D: E h(D(x) - E D(G(z))) + E h(E D(x) - D(G(z))), h as in `relativistic`; G: the same with x and G(z) exchanged.
   The inner means are over the batch that is given, patches included.
   """
-  h = OUTER[outer]
-
-  def parts(up: Array, down: Array) -> tuple[Array, Array]:
-    return h(up - down.mean()), h(up.mean() - down)
-
+  parts = against_mean(OUTER[outer])
   d = lambda r, f: jnp.add(*parts(r, f))  # noqa: E731
   return Adversarial(d=d, g=lambda r, f: d(f, r), g_needs_real=True, parts=parts)
 

@@ -41,7 +41,9 @@ def join(coordinator: str | None, processes: int | None, process: int | None) ->
   if coordinator or processes or process is not None:
     if not (coordinator and processes and process is not None and 0 <= process < processes):
       raise ConfigError(
-        '--process', (coordinator, processes, process), '--coordinator HOST:PORT --processes N --process 0..N-1, all three'
+        '--process',
+        (coordinator, processes, process),
+        '--coordinator HOST:PORT --processes N --process 0..N-1, all three',
       )
     jax.distributed.initialize(coordinator, processes, process)
 

@@ -19,7 +19,9 @@ def plan(config: ConfigDict) -> str:
   began = time.perf_counter()
   state = parallel.place(setup.initial(), setup.mesh)
   counts = {player: count(params) for player, params in state.params.items()}
-  held = sum(x.nbytes for x in jax.tree.leaves(jax.tree.map(np.asarray, (state.params, state.extras, state.opt, state.ema))))
+  held = sum(
+    x.nbytes for x in jax.tree.leaves(jax.tree.map(np.asarray, (state.params, state.extras, state.opt, state.ema)))
+  )
   data = sum(np.asarray(x).nbytes for x in jax.tree.leaves(setup.resident))
 
   n, compiling, running, calls, seen = 0, 0.0, 0.0, 0, set()
@@ -43,7 +45,9 @@ def plan(config: ConfigDict) -> str:
   images = config.steps * config.batch_size
   rows = {
     'devices': f'{setup.mesh.size} x {setup.mesh.devices.flat[0].device_kind}, {config.parallel}',
-    'data': f'{setup.spec.name}: ' + ' x '.join(map(str, setup.spec.shape)) + (f', {setup.spec.count:,} examples' if setup.spec.count else ', unlimited'),
+    'data': f'{setup.spec.name}: '
+    + ' x '.join(map(str, setup.spec.shape))
+    + (f', {setup.spec.count:,} examples' if setup.spec.count else ', unlimited'),
     'parameters': ', '.join(f'{player} {number:,}' for player, number in counts.items()),
     'memory': f'{megabytes(held + data + used(temporary))} a device (state {megabytes(held)}, data {megabytes(data)}, step {megabytes(used(temporary))})',
     'to first step': f'{compiling:.1f} s (with compilation, or reading it from the cache)',

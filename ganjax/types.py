@@ -77,7 +77,7 @@ class Adversarial(NamedTuple):
   d: Callable[[Array, Array], Array]
   g: Callable[[Array, Array], Array]
   g_needs_real: bool = False
-  parts: Callable[[Array, Array], tuple[Array, Array]] | None = None  # d's share of reals and of fakes, if it is a sum
+  parts: Callable[[Array, Array], tuple[Array, Array]] | None = None  # d's share of reals and of fakes
 
 
 class Play(NamedTuple):

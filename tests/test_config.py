@@ -94,6 +94,8 @@ def test_parse():
     'true': True,
     'False': False,
     'hinge': 'hinge',
+    'none': 'none',
+    'None': None,
     '(1, 2)': (1, 2),
     'a-b': 'a-b',
     '': '',

@@ -44,12 +44,28 @@ def alike(field: str) -> st.SearchStrategy:
     return st.floats(0, 0.9)
   if isinstance(now, tuple):
     return st.lists(st.integers(1, 20), max_size=3).map(tuple)
-  choices = ['adam', 'sgd', 'rmsprop', 'hinge', 'lsgan', 'minimax', 'relativistic', 'dcgan', 'resnet', 'mlp', 'batch', 'layer', 'none']
+  choices = [
+    'adam',
+    'sgd',
+    'rmsprop',
+    'hinge',
+    'lsgan',
+    'minimax',
+    'relativistic',
+    'dcgan',
+    'resnet',
+    'mlp',
+    'batch',
+    'layer',
+    'none',
+  ]
   return st.sampled_from([now, *choices])
 
 
 CHANGES = st.lists(
-  st.sampled_from(FIELDS).flatmap(lambda field: st.tuples(st.just(field), alike(field) | alike(field) | VALUES)), min_size=1, max_size=3
+  st.sampled_from(FIELDS).flatmap(lambda field: st.tuples(st.just(field), alike(field) | alike(field) | VALUES)),
+  min_size=1,
+  max_size=3,
 ).map(dict)
 
 traced = 0

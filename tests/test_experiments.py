@@ -37,7 +37,9 @@ def test_step_traces(name, size, cifar):
   assert metrics
 
 
-@pytest.mark.parametrize('name', [name if name in TRAINED else pytest.param(name, marks=pytest.mark.slow) for name in EXPERIMENTS])
+@pytest.mark.parametrize(
+  'name', [name if name in TRAINED else pytest.param(name, marks=pytest.mark.slow) for name in EXPERIMENTS]
+)
 def test_smoke_size_trains(name, cifar, tmp_path):
   state = train(load(name, 'smoke', cifar), tmp_path, progress=False)
   assert all(np.isfinite(x).all() for x in jax.tree.leaves(jax.device_get(state.params)))

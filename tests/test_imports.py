@@ -85,10 +85,22 @@ def test_imports_point_down():
 
 def test_step_and_loop_name_no_game():
   for name in ('step.py', 'train.py'):
-    assert not [line for line in (ROOT / name).read_text().splitlines() if 'games' in line.split('#')[0] and 'import' in line]
+    assert not [
+      line for line in (ROOT / name).read_text().splitlines() if 'games' in line.split('#')[0] and 'import' in line
+    ]
 
 
 def test_train_imports_without_the_heavy():
-  heavy = ('tensorflow', 'tensorflow_datasets', 'torch', 'sklearn', 'matplotlib', 'orbax', 'grain', 'wandb', 'tensorboard')
+  heavy = (
+    'tensorflow',
+    'tensorflow_datasets',
+    'torch',
+    'sklearn',
+    'matplotlib',
+    'orbax',
+    'grain',
+    'wandb',
+    'tensorboard',
+  )
   code = f'import sys, ganjax.train; print([m for m in {heavy!r} if m in sys.modules])'
   assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout.strip() == '[]'

@@ -22,7 +22,9 @@ def trained(tmp_path_factory):
 
 def test_train_writes_what_it_says(trained, capsys):
   lines = [json.loads(line) for line in (trained / 'metrics.jsonl').read_text().splitlines()]
-  assert {'d/loss_real', 'd/loss_fake', 'd/real_prob', 'd/fake_prob', 'g/loss', 'd/grad_norm', 'g/grad_norm'} <= set(lines[0])
+  assert {'d/loss_real', 'd/loss_fake', 'd/real_prob', 'd/fake_prob', 'g/loss', 'd/grad_norm', 'g/grad_norm'} <= set(
+    lines[0]
+  )
   assert {'eval/frechet', 'eval/frechet_floor', 'eval/sure', 'eval/nearer'} <= set(lines[-1])
   run = json.loads((trained / 'run.json').read_text())
   assert run['config']['optimizer']['g']['learning_rate'] > 0
@@ -32,7 +34,15 @@ def test_train_writes_what_it_says(trained, capsys):
   main.run(['train', '--config', 'dcgan_digits:smoke', '--workdir', str(trained), '--config.devices=1'])
   assert (trained / 'metrics.jsonl').read_bytes() == before
   printed = capsys.readouterr().out
-  for name in ('samples/00000020.png', 'curves.png', 'metrics.jsonl', 'run.json', 'checkpoints', 'tensorboard', 'ganjax sample'):
+  for name in (
+    'samples/00000020.png',
+    'curves.png',
+    'metrics.jsonl',
+    'run.json',
+    'checkpoints',
+    'tensorboard',
+    'ganjax sample',
+  ):
     assert name in printed
   assert (trained / 'samples' / '00000020.png').exists()
   assert (trained / 'curves.png').exists()
@@ -44,14 +54,21 @@ def test_samples_carry_their_provenance(trained, tmp_path, capsys):
     main.run(['sample', '--workdir', str(trained), '--num', '9', '--seed', '3', '--out', str(out)])
     about = read_provenance(out)
     assert about['run_id'] == run['run_id']
-    assert (about['config_hash'], about['step'], about['seed'], about['synthetic']) == (run['config_hash'], '20', '3', 'true')
+    assert (about['config_hash'], about['step'], about['seed'], about['synthetic']) == (
+      run['config_hash'],
+      '20',
+      '3',
+      'true',
+    )
   with np.load(tmp_path / 'grid.npz', allow_pickle=False) as file:
     assert file['image'].shape == (9, 8, 8, 1)
     assert file['image'].dtype == np.uint8
     nine = file['image']
   main.run(['sample', '--workdir', str(trained), '--num', '300', '--seed', '3', '--out', str(tmp_path / 'more.npz')])
   with np.load(tmp_path / 'more.npz', allow_pickle=False) as file:
-    assert abs(file['image'][:9].astype(int) - nine).max() <= 1, 'a sample does not depend on how many are drawn with it'
+    assert abs(file['image'][:9].astype(int) - nine).max() <= 1, (
+      'a sample does not depend on how many are drawn with it'
+    )
   assert 'step 20' in capsys.readouterr().out
 
 
@@ -74,7 +91,20 @@ def test_plan(capsys):
 def test_list(capsys):
   main.run(['list'])
   printed = capsys.readouterr().out
-  for name in ('dcgan_digits', 'gan_ring8', 'sngan_cifar10', 'gan ', 'dcgan', 'resnet', 'mlp', 'hinge', 'r1', 'adam', 'folder', 'tfds'):
+  for name in (
+    'dcgan_digits',
+    'gan_ring8',
+    'sngan_cifar10',
+    'gan ',
+    'dcgan',
+    'resnet',
+    'mlp',
+    'hinge',
+    'r1',
+    'adam',
+    'folder',
+    'tfds',
+  ):
     assert name in printed
 
 

@@ -27,7 +27,9 @@ def test_only_the_mover_moves(make):
   assert moved(config, (2,))[0] == {'g': True, 'd': False}
   both, metrics = moved(config, None)
   assert both == {'g': True, 'd': True}
-  assert {'d/loss', 'd/loss_real', 'd/loss_fake', 'd/real_prob', 'd/fake_prob', 'd/r1', 'g/loss', 'd/grad_norm'} <= set(metrics)
+  assert {'d/loss', 'd/loss_real', 'd/loss_fake', 'd/real_prob', 'd/fake_prob', 'd/r1', 'g/loss', 'd/grad_norm'} <= set(
+    metrics
+  )
   assert all(np.isfinite(value) for value in jax.device_get(metrics).values())
 
 
@@ -71,6 +73,14 @@ def test_devices_agree(make, how, devices):
   assert tiny.difference((one.params, one.ema, one.extras), (many.params, many.ema, many.extras)) < 2e-6
   for a, b in zip(seen, metrics, strict=True):
     assert a == pytest.approx(b, rel=1e-4, abs=1e-5)
+
+
+def test_devices_agree_on_averages_over_the_batch():
+  config = tiny.complete(loss__name='relativistic_average', optimizer__d__name='sgd', optimizer__g__name='sgd')
+  one, seen = tiny.play(config, 2)
+  many, metrics = tiny.play(config, 2, how='pmap', devices=4)
+  assert tiny.difference(one.params, many.params) < 2e-6
+  assert seen[-1] == pytest.approx(metrics[-1], rel=1e-4, abs=1e-5)
 
 
 @pytest.mark.parametrize('unroll', [True, False])
@@ -122,7 +132,10 @@ def test_position_counts_the_batches_before():
 def test_held_player_keeps_parameters_and_optimiser_but_not_extras():
   config = tiny.images()
   spec, game, rules = tiny.game(config)
-  held = tuple(turn._replace(when=lambda extras, metrics: metrics['d/loss'] < 0) if turn.loss == 'd' else turn for turn in game.turns)
+  held = tuple(
+    turn._replace(when=lambda extras, metrics: metrics['d/loss'] < 0) if turn.loss == 'd' else turn
+    for turn in game.turns
+  )
   game = type(game)(**{**vars(game), 'turns': held})
   before = tiny.initial(config, spec, game, rules)
   after, _ = jax.jit(make_step(game, rules))(before, tiny.batch(spec, 0, 1))

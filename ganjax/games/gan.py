@@ -13,6 +13,7 @@ from ganjax import config as names
 from ganjax.augment.apa import mixed
 from ganjax.augment.augmentation import initial, observe, strength
 from ganjax.data.spec import Spec
+from ganjax.ops import across
 from ganjax.types import Array, Batch, Extras, Game, Key, Loss, Metrics, Params, Play, Scene, Turn
 
 LATENT, LABEL, AUGMENT, PSEUDO = 0, 1, 0x6175, 0x6170  # what a play's key is folded with, for each kind of draw
@@ -92,6 +93,7 @@ def game(config: ConfigDict, spec: Spec) -> Game:
     f, extras = judge(scene, extras, found.fake, found.fake_label, FAKE)
     critic = lambda x, label: judge(scene, extras, x, label, TERMS)[0]  # noqa: E731, with the advanced extras
     extra, metrics = added('d', scene, found._replace(critic=critic))
+    r, f = across.gather(r, scene.axis), across.gather(f, scene.axis)  # relativistic averages are of the whole batch
     loss = adversarial.d(r, f).mean() + extra
     metrics |= {'d/loss': loss, 'd/real_prob': jax.nn.sigmoid(r).mean(), 'd/fake_prob': jax.nn.sigmoid(f).mean()}
     if adversarial.parts:
@@ -106,9 +108,10 @@ def game(config: ConfigDict, spec: Spec) -> Game:
     r = jnp.float32(0)
     if adversarial.g_needs_real:
       r, extras = judge(scene, extras, found.real, found.label, REAL)
+      r = across.gather(r, scene.axis)
     f, extras = judge(scene, extras, found.fake, found.fake_label, FAKE)
     extra, metrics = added('g', scene, found)
-    loss = adversarial.g(r, f).mean() + extra
+    loss = adversarial.g(r, across.gather(f, scene.axis)).mean() + extra
     return loss, (extras, metrics | {'g/loss': loss})
 
   def lazy_loss(player: str, every: int, scene: Scene) -> tuple[Array, tuple[Extras, Metrics]]:
