@@ -126,13 +126,17 @@ def test_a_signal_saves_and_says_where(monkeypatch, at_step, whole, capsys, numb
 def test_a_second_signal_ends_at_once(monkeypatch, at_step, whole):
   path, reference = whole
   workdir = Path.cwd() / 'run'
+  before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 
   def twice() -> None:
     os.kill(os.getpid(), signal.SIGTERM)  # any two of them
     os.kill(os.getpid(), signal.SIGINT)
 
   at_step(12, twice)
-  assert command(monkeypatch, 'train', '--config', path, '--workdir', workdir) == 130
+  try:
+    assert command(monkeypatch, 'train', '--config', path, '--workdir', workdir) == 130
+  finally:
+    signal.signal(signal.SIGINT, before)
   assert newest(workdir) == 10
   assert command(monkeypatch, 'train', '--config', path, '--workdir', workdir) == 0
   assert_same_run(workdir, reference)
