@@ -3,6 +3,7 @@
 import argparse
 import errno
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -145,6 +146,9 @@ def main() -> None:
     sys.exit(CheckpointError.code)
   except KeyboardInterrupt:
     sys.exit(130)
+  except BrokenPipeError:  # the reader, `head` say, has seen enough
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(141)
 
 
 if __name__ == '__main__':
