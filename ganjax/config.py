@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
-from ganjax.errors import ConfigError, nearest, unknown
+from ganjax.errors import ConfigError, nearest
 from ganjax.lookup import member_of, module_of, target
 from ganjax.schema import Field, fill, fit, keywords, mapping, one_of
 from ganjax.types import Adversarial, Array, Game, Metrics, Number, Play, Rules, Scene
@@ -75,11 +75,7 @@ def complete(given: Mapping[str, Any], overrides: Mapping[str, Any] | None = Non
   valid = {*config, *NAMED, *GROUPS}
   for name, value in fields.items():
     if name not in valid:
-      raise (
-        unknown(name, value, valid)
-        if not nearest(name, valid)
-        else ConfigError(name, value, 'no such field', nearest(name, valid))
-      )
+      raise ConfigError(name, value, 'one of the fields ' + ', '.join(sorted(valid)), nearest(name, valid))
     if name in config:
       config[name] = (
         one_of(name, value, CHOICES[name]) if name in CHOICES else fit(name, value, type(config[name]), None)
