@@ -6,14 +6,16 @@ ReLU of slope .2 in D, initial weights N(0, .02), 4x4 kernels of stride 2, and n
 down to maps of `smallest` pixels a side. Layers before a norm have no bias.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
+from flax.core import FrozenDict
 
 from ganjax.nets import layers
+from ganjax.nets.heads import Inside, Judgement, Minibatch, beside, judged, minibatch_std
 from ganjax.types import Array
 
 RESOLUTIONS = (8, 16, 32, 64, 128)
@@ -62,7 +64,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-  """Image [B, resolution, resolution, channels] (and label [B], with classes) -> logits [B]."""
+  """Image [B, resolution, resolution, channels] (and label [B], with classes) -> logits [B], as in `judged`."""
 
   resolution: int = 32
   channels: int = 3
@@ -71,7 +73,11 @@ class Discriminator(nn.Module):
   hidden: Sequence[int] = ()  # dense layers after the last map (the paper: none)
   norm: Literal['batch', 'layer', 'instance', 'none'] = 'batch'
   spectral: bool = False
-  classes: int = 0  # the label's embedding times the features joins the logit (projection)
+  classes: int = 0
+  inside: Inside = 'projection'  # how the label, with classes, enters the logit
+  heads: Mapping[str, int] = FrozenDict()  # further linear outputs: name -> how many
+  proxies: int = 0  # numbers in each class's own vector, for losses that compare with it
+  minibatch: Minibatch = 'none'
   initializer: layers.Initial = 'normal'
   dtype: str = 'float32'
 
@@ -82,13 +88,17 @@ class Discriminator(nn.Module):
     super().__post_init__()
 
   @nn.compact
-  def __call__(self, x: Array, label: Array | None = None, *, train: bool = False, axis: str | None = None) -> Array:
+  def __call__(
+    self, x: Array, label: Array | None = None, *, train: bool = False, axis: str | None = None
+  ) -> Judgement:
     downs = (self.resolution // self.smallest).bit_length() - 1
     common: dict[str, Any] = {
       'kernel_init': layers.INITIALIZERS[self.initializer],
       'spectral': self.spectral,
       'dtype': self.dtype,
     }
+    if self.classes and self.inside == 'concat':
+      x = beside(x, label, self.classes)
     for i in range(downs):
       bias = i == 0 or self.norm == 'none'
       x = layers.Conv(self.width * 2**i, 4, 2, use_bias=bias, **common, name=f'down{i}')(x, train)
@@ -96,11 +106,9 @@ class Discriminator(nn.Module):
         norm = layers.Norm(self.norm, scale_init=scale_init, dtype=self.dtype, name=f'norm{i}')
         x = norm(x, train=train, axis=axis)
       x = nn.leaky_relu(x, 0.2)
+    if self.minibatch == 'std':
+      x = minibatch_std(x, axis=axis)
     x = x.reshape(x.shape[0], -1)
     for i, units in enumerate(self.hidden):
       x = nn.leaky_relu(layers.Dense(units, **common, name=f'hidden{i}')(x, train), 0.2)
-    logits = layers.Dense(1, **common, name='logit')(x, train)[:, 0]
-    if self.classes:
-      embedding = layers.Embed(self.classes, x.shape[-1], **common, name='embed')(layers.required(label), train)
-      logits += jnp.sum(embedding * x, -1)
-    return logits
+    return judged(self, x, label, common, train=train, axis=axis)

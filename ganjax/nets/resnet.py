@@ -9,14 +9,17 @@ Three identities save computation: 1x1 convolutions commute with interpolation a
 3x3 convolution followed by 2x2 pooling is one 4x4 convolution of stride 2.
 """
 
+from collections.abc import Mapping
 from functools import partial
 from math import sqrt
 from typing import Any, Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
+from flax.core import FrozenDict
 
 from ganjax.nets import layers
+from ganjax.nets.heads import Inside, Judgement, Minibatch, beside, judged, minibatch_std
 from ganjax.ops import resample
 from ganjax.types import Array
 
@@ -58,14 +61,18 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-  """Image [B, resolution, resolution, channels] (and label [B], with classes) -> logits [B]."""
+  """Image [B, resolution, resolution, channels] (and label [B], with classes) -> logits [B], as in `judged`."""
 
   resolution: int = 32
   channels: int = 3
   width: int = 128  # channels of the last features
   spectral: bool = True
   pool: Literal['sum', 'mean'] = 'sum'
-  classes: int = 0  # the label's embedding times the features joins the logit (projection)
+  classes: int = 0
+  inside: Inside = 'projection'  # how the label, with classes, enters the logit
+  heads: Mapping[str, int] = FrozenDict()  # further linear outputs: name -> how many
+  proxies: int = 0  # numbers in each class's own vector, for losses that compare with it
+  minibatch: Minibatch = 'none'
   initializer: layers.Initial = 'xavier'
   dtype: str = 'float32'
 
@@ -75,20 +82,22 @@ class Discriminator(nn.Module):
     super().__post_init__()
 
   @nn.compact
-  def __call__(self, x: Array, label: Array | None = None, *, train: bool = False, axis: str | None = None) -> Array:  # noqa: ARG002
+  def __call__(
+    self, x: Array, label: Array | None = None, *, train: bool = False, axis: str | None = None
+  ) -> Judgement:
     divisors, halvings = DISCRIMINATORS[self.resolution]
     kernel_init = layers.INITIALIZERS[self.initializer]
     common: dict[str, Any] = {'kernel_init': kernel_init, 'spectral': self.spectral, 'dtype': self.dtype}
+    if self.classes and self.inside == 'concat':
+      x = beside(x, label, self.classes)
     for i, divisor in enumerate(divisors):
       down = i < halvings
       x = DownBlock(self.width // divisor, down, i == 0, common, name=f'block{i}')(x, train)
+    if self.minibatch == 'std':
+      x = minibatch_std(x, axis=axis)
     x = nn.relu(x).astype(jnp.float32)
     x = (x.sum((1, 2)) if self.pool == 'sum' else x.mean((1, 2))).astype(self.dtype)
-    logits = layers.Dense(1, **common, name='logit')(x, train)[:, 0]
-    if self.classes:
-      embedding = layers.Embed(self.classes, x.shape[-1], **common, name='embed')(layers.required(label), train)
-      logits += jnp.sum(embedding * x, -1)
-    return logits
+    return judged(self, x, label, common, train=train, axis=axis)
 
 
 class UpBlock(nn.Module):
