@@ -13,7 +13,7 @@ def catalogue() -> str:
   """Experiments, games, networks, losses, terms, optimisers and data, with a line each."""
   parts = [
     section('Experiments (--config NAME)', ((name, docstring(path)) for name, path in config.experiments().items())),
-    section('Games (game)', modules('games')),
+    section('Games (game; fields: play)', games()),
     section('Networks (generator.name, discriminator.name)', modules('nets')),
     section('Losses (loss.name)', functions('losses')),
     section('Terms (terms.PLAYER.NAME)', functions('terms')),
@@ -35,6 +35,11 @@ def modules(room: str) -> list[tuple[str, str]]:
   return [(name, first_line(module.__doc__)) for name, module in found]
 
 
+def games() -> list[tuple[str, str]]:
+  """The games with the first line of each docstring and the fields it takes."""
+  return [(name, line + fields(lookup.module_of('games', name, 'game').game)) for name, line in modules('games')]
+
+
 def functions(module: str) -> list[tuple[str, str]]:
   """The public functions of a module, each with its keywords."""
   found = importlib.import_module(f'ganjax.{module}')
@@ -43,8 +48,13 @@ def functions(module: str) -> list[tuple[str, str]]:
 
 def described(function: Callable[..., object]) -> str:
   """The first line of the docstring, and the fields it takes."""
-  fields = ', '.join(name for name in keywords(function, ('split',)))
-  return first_line(function.__doc__) + (f' [{fields}]' if fields else '')
+  return first_line(function.__doc__) + fields(function)
+
+
+def fields(function: Callable[..., object]) -> str:
+  """The fields that a function takes, in brackets, if there are any."""
+  names = ', '.join(keywords(function, ('split',)))
+  return f' [{names}]' if names else ''
 
 
 def docstring(path: Path) -> str:

@@ -1,7 +1,8 @@
 """Configs: every field with its default, and names -> objects with errors that name the field.
 
 An experiment gives the fields that matter to it; `complete` fills in the rest, so that the config that is
-saved with a run says everything. Sections with a `name` take the keywords of the function or module named.
+saved with a run says everything. Sections with a `name` take the keywords of the function or module named; the
+section `play` takes those of the game.
 """
 
 import ast
@@ -72,7 +73,7 @@ def complete(given: Mapping[str, Any], overrides: Mapping[str, Any] | None = Non
   for path, value in (overrides or {}).items():
     override(fields, path, value)
   config = defaults()
-  valid = {*config, *NAMED, *GROUPS}
+  valid = {*config, *NAMED, *GROUPS, 'play'}
   for name, value in fields.items():
     if name not in valid:
       raise ConfigError(name, value, 'one of the fields ' + ', '.join(sorted(valid)), nearest(name, valid))
@@ -82,6 +83,7 @@ def complete(given: Mapping[str, Any], overrides: Mapping[str, Any] | None = Non
       )
   for section in NAMED:
     config[section] = named(section, mapping(section, fields.get(section, {})), DEFAULT_NAMES[section])
+  config.play = fill('play', fields.get('play', {}), keywords(module_of('games', config.game, 'game').game))
   players = {'g': {}, 'd': {}} | mapping('optimizer', fields.get('optimizer', {}))
   config.optimizer = {
     p: named(f'optimizer.{p}', mapping(f'optimizer.{p}', chosen), 'adam') for p, chosen in players.items()
@@ -95,9 +97,11 @@ def complete(given: Mapping[str, Any], overrides: Mapping[str, Any] | None = Non
 
 
 def override(given: dict[str, Any], path: str, value: Any) -> None:
-  """Sets the field at a dotted path. Another `name` for a section drops the fields that belonged to the old one."""
+  """Sets the field at a dotted path. Another `name` for a section, or `game`, drops the old one's own fields."""
   *sections, last = path.split('.')
   place = given
+  if path == 'game' and given.get('game', value) != value:
+    given.pop('play', None)
   for i, section in enumerate(sections):
     place = place.setdefault(section, {})
     if not isinstance(place, dict):
@@ -197,7 +201,7 @@ def terms(config: ConfigDict, player: str) -> list[ConfiguredTerm]:
 
 
 def hyper(config: ConfigDict) -> dict[str, float]:
-  """The numbers that live in the state: `<player>_<field>`, `<player>_<term>_<field>` and `augment_<field>`."""
+  """The numbers that live in the state: `<player>_<field>`, `<player>_<term>_<field>`, `augment_<field>`, `play_<field>`."""
   found: dict[str, float] = {}
   sections = [
     (player, fields, target(f'optimizer.{player}', fields.name)[0]) for player, fields in config.optimizer.items()
@@ -205,6 +209,7 @@ def hyper(config: ConfigDict) -> dict[str, float]:
   sections += [(f'{player}_{name}', fields, member_of('terms', name, f'terms.{player}'))
                for player, group in config.terms.items() for name, fields in group.items()]  # fmt: skip
   sections.append(('augment', config.augment, target('augment', config.augment.name)[0]))
+  sections.append(('play', config.play, module_of('games', config.game, 'game').game))
   for prefix, fields, function in sections:
     found |= {
       f'{prefix}_{name}': fields[name] for name, field in keywords(function).items() if field.annotation is Number
@@ -213,8 +218,8 @@ def hyper(config: ConfigDict) -> dict[str, float]:
 
 
 def game(config: ConfigDict, spec: Any) -> Game:
-  """The game."""
-  return module_of('games', config.game, 'game').game(config, spec)
+  """The game. Its keywords are the section `play`; one that is a `Number` is to be read in `scene.hyper` instead."""
+  return module_of('games', config.game, 'game').game(config, spec, **config.play.to_dict())
 
 
 def rules(config: ConfigDict, playing: Game) -> Rules:
