@@ -16,10 +16,14 @@ from ganjax.types import Array, Game, Hyper, Number, Rules
 __all__ = ['adam', 'rmsprop', 'sgd']
 
 
-def adam(*, learning_rate: Number = 2e-4, b1: Number = 0.5, b2: Number = 0.999, eps: float = 1e-8,
+def adam(*, learning_rate: Number = 2e-4, b1: Number = 0.5, b2: Number = 0.999, eps: float = 1e-8, eps_root: float = 0.0,
          clip_norm: float = 0.0, clip_value: float = 0.0, weight_clip: float = 0.0) -> optax.GradientTransformation:  # fmt: skip
-  """Adam (Kingma & Ba 2015), bias-corrected, eps outside the root."""
-  return chain(optax.adam(learning_rate, b1=b1, b2=b2, eps=eps), clip_norm, clip_value, weight_clip)  # type: ignore[arg-type]
+  """Adam (Kingma & Ba 2015), bias-corrected, eps outside the root.
+
+  `eps_root`, inside it, is for games that differentiate through a move: the root has no derivative at 0.
+  """
+  inner = optax.adam(learning_rate, b1=b1, b2=b2, eps=eps, eps_root=eps_root)  # type: ignore[arg-type]
+  return chain(inner, clip_norm, clip_value, weight_clip)
 
 
 def rmsprop(*, learning_rate: Number = 5e-5, decay: Number = 0.99, eps: float = 1e-8,
