@@ -10,9 +10,10 @@ import optax
 import pytest
 import tiny
 
+from ganjax import averages, optim, parallel
 from ganjax import config as configs
-from ganjax import optim, parallel
 from ganjax import state as states
+from ganjax.errors import ConfigError
 from ganjax.step import make_step
 from ganjax.types import Game, Turn
 
@@ -173,7 +174,7 @@ def test_a_zero_leaves_clipping_out():
 
 def test_ema_half_life_and_ramp_up_are_stylegan2s(facts):
   cfg = facts['cfg']
-  decay = optim.average(halflife_kimg=cfg['ema_kimg'], rampup=cfg['rampup'])
+  decay = averages.average(halflife_kimg=cfg['ema_kimg'], rampup=cfg['rampup'])
   batch = cfg['bs']
   found = [decay(jnp.int32(n * batch), jnp.int32((n + 1) * batch)) for n in range(cfg['steps'])]
   np.testing.assert_allclose(found, facts['ema/out/beta'], rtol=1e-4, atol=1e-7)
@@ -187,8 +188,8 @@ def test_ema_of_parameters_through_the_step(facts):
   start = facts['ema/in/ema0']
   gradients = -np.diff(np.concatenate([start[None], wanted]), axis=0)
   game = linear_game((Turn(('d',), 'main'),), start)
-  averages = {'main': optim.average(halflife_kimg=cfg['ema_kimg'], rampup=cfg['rampup'])}
-  rules = optim.make_rules(game, {'d': lambda numbers: optim.sgd(**numbers)}, {}, averages, 1)
+  kept = {'main': averages.average(halflife_kimg=cfg['ema_kimg'], rampup=cfg['rampup'])}
+  rules = optim.make_rules(game, {'d': lambda numbers: optim.sgd(**numbers)}, {}, kept, 1)
   rules = type(rules)(**{**vars(rules), 'averaged': ('d',)})
   # The rows of a batch are what counts as images: all but one are empty here.
   rows = np.zeros((cfg['steps'], cfg['bs'], start.size), np.float32)
@@ -204,7 +205,7 @@ def test_ema_of_parameters_through_the_step(facts):
 
 
 def test_a_half_life_halves_and_without_ramp_up_it_is_constant():
-  decay = optim.average(halflife_kimg=2.0, rampup=0.0)
+  decay = averages.average(halflife_kimg=2.0, rampup=0.0)
   np.testing.assert_allclose(decay(jnp.int32(0), jnp.int32(2000)), 0.5, rtol=1e-6)
   np.testing.assert_allclose(decay(jnp.int32(0), jnp.int32(500)) ** 4, 0.5, rtol=1e-6)
   np.testing.assert_allclose(
@@ -259,3 +260,84 @@ def test_a_scheduled_rate_reaches_the_step():
   np.testing.assert_allclose(
     [float(state.params['d'][0]) for state in seen], [-1, -1.75, -2.25, -2.5, -2.5, -2.5], rtol=1e-6
   )
+
+
+@pytest.mark.parametrize(
+  ('plan', 'wanted'),
+  [
+    ({'name': 'exponential', 'end': 0.005}, [0.5, 0.5, 0.05, 0.005, 0.005]),
+    ({'name': 'warmup'}, [0, 0, 0.25, 0.5, 0.5]),
+    ({'name': 'warmup', 'begin': 0.1}, [0.1, 0.1, 0.3, 0.5, 0.5]),
+  ],
+)
+def test_exponential_and_warmup(plan, wanted):
+  plans = {'d_learning_rate': {'start_kimg': 2.0, 'over_kimg': 4.0} | plan}
+  rules = optim.make_rules(linear_game((Turn(('d',), 'main'),), np.zeros(1)), {}, plans, {}, 1)
+  at = lambda images: rules.schedule({'d_learning_rate': jnp.float32(0.5)}, jnp.int32(images))['d_learning_rate']  # noqa: E731
+  found = [float(at(images)) for images in (0, 2000, 4000, 6000, 60_000)]
+  np.testing.assert_allclose(found, wanted, rtol=1e-5)
+  if plan['name'] == 'exponential':
+    shape = optax.exponential_decay(0.5, 4000, 0.01)
+    np.testing.assert_allclose(at(3000), shape(1000), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+  ('plan', 'told'),
+  [
+    ({'name': 'exponential', 'over_kimg': 1.0}, r'schedule.d_learning_rate.end: given None, valid: a value'),
+    ({'name': 'exponential', 'over_kimg': 1.0, 'end': 0.0}, r'schedule.d_learning_rate.end: .* above 0'),
+    ({'name': 'exponentail', 'over_kimg': 1.0}, "did you mean 'exponential'"),
+    ({'name': 'warmup', 'over_kimg': 1.0, 'end': 0.1}, r'schedule.d_learning_rate.end'),
+  ],
+)
+def test_schedules_that_cannot_be(plan, told):
+  with pytest.raises(ConfigError, match=told):
+    tiny.complete(schedule={'d_learning_rate': plan})
+
+
+# Weight decay, and layers that stay.
+
+
+def test_weight_decay_is_pytorchs(facts):
+  chain = optim.adam(learning_rate=2e-3, b1=0.5, b2=0.9, weight_decay=0.01)  # CTGAN's betas
+  found = by_hand(chain, facts['adam/in/grad_main'], facts['adam/in/p0'])
+  np.testing.assert_allclose(found, facts['adam/out/l2_weight_decay_0.01'], atol=2e-6)
+
+
+@pytest.mark.parametrize('name', optim.__all__)
+def test_frozen_modules_stay_and_the_others_move_as_ever(name):
+  """The frozen ones have huge gradients and weights: neither counts for the norm or the bound."""
+  options = {'learning_rate': 0.1, 'clip_norm': 1.0, 'weight_clip': 0.5}
+  options |= {'weight_decay': 0.1} if name == 'adam' else {}
+  live, gradient = {'c': jnp.float32([0.1, 0.2])}, {'c': jnp.float32([3.0, -4.0])}
+  still, steep = (
+    {'a': {'x': jnp.full(2, 7.0), 'y': jnp.full(2, 8.0)}},
+    {'a': {'x': jnp.full(2, 1e6), 'y': jnp.full(2, 1e6)}},
+  )
+  make = getattr(optim, name)
+  alone, both = make(**options), make(**options, freeze=('a.x', 'a.y'))
+  params, state, other, seen = live, alone.init(live), live | still, both.init(live | still)
+  for _ in range(3):
+    updates, state = alone.update(gradient, state, params)
+    params = optax.apply_updates(params, updates)
+    updates, seen = both.update(gradient | steep, seen, other)
+    other = optax.apply_updates(other, updates)
+  np.testing.assert_array_equal(other['a']['x'], 7.0)
+  np.testing.assert_array_equal(other['a']['y'], 8.0)
+  np.testing.assert_array_equal(other['c'], params['c'])
+  assert sum(x.size for x in jax.tree.leaves(seen)) == sum(x.size for x in jax.tree.leaves(state))
+
+
+def test_a_frozen_name_is_a_module_not_the_beginning_of_one():
+  params = {'block1': {'w': 0.0}, 'block10': {'w': 0.0}}
+  assert optim.frozen(('block1',), params) == {'block1': {'w': True}, 'block10': {'w': False}}
+  assert optim.frozen(('block10.w',), params) == {'block1': {'w': False}, 'block10': {'w': True}}
+
+
+def test_frozen_layers_in_training():
+  config = tiny.complete(optimizer__d__freeze=('hidden0',))
+  before = tiny.initial(config, *tiny.game(config))
+  after, _ = tiny.play(config, 3)
+  moved = {name: tiny.difference(after.params['d'][name], before.params['d'][name]) for name in before.params['d']}
+  assert moved.pop('hidden0') == 0
+  assert min(moved.values()) > 0
