@@ -27,8 +27,11 @@ def check(config: ConfigDict, spec: Any, device_count: int) -> None:
     )
   if config.steps % config.steps_per_call:
     raise ConfigError('steps_per_call', config.steps_per_call, f'a divisor of steps ({config.steps})')
-  if config.conditional and not spec.classes:
-    raise ConfigError('conditional', True, f'false: the data {config.data.name!r} has no labels')
+  if config.conditioning.name != 'none' and not spec.classes:
+    raise ConfigError(
+      'conditioning.name', config.conditioning.name, f"'none': the data {config.data.name!r} has no labels"
+    )
+  check_packing(config, parts)
   if config.data.flip and spec.field != 'image':
     raise ConfigError('data.flip', True, f'false: the data {config.data.name!r} has no images')
   if config.augment.name not in ('none', 'apa') and (len(spec.shape) != 3 or spec.shape[-1] not in (1, 3)):
@@ -44,6 +47,18 @@ def check(config: ConfigDict, spec: Any, device_count: int) -> None:
     for player in config[section]:
       if player not in players:
         raise ConfigError(section, player, 'the players ' + ', '.join(sorted(players)), nearest(player, players))
+
+
+def check_packing(config: ConfigDict, parts: int) -> None:
+  """Refuses packs that the batch doesn't fill, or that would have several labels."""
+  size = config.stabilizers.to_dict().get('packing', {}).get('size', 1)
+  if config.batch_size // parts % size:
+    raise ConfigError(
+      'stabilizers.packing.size', size, f'a divisor of the {config.batch_size // parts} rows of a device and microbatch'
+    )
+  if size > 1 and config.conditioning.name != 'none':
+    raise ConfigError('stabilizers.packing.size', size, f"1 with conditioning {config.conditioning.name!r}: a pack has "
+                      'no label of its own')  # fmt: skip
 
 
 def check_shapes(config: ConfigDict, spec: Any, playing: Game) -> None:

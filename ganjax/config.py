@@ -1,168 +1,65 @@
-"""Configs: every field with its default, and names -> objects with errors that name the field.
+"""Complete configs -> objects; experiment files -> complete configs. Errors name the field."""
 
-An experiment gives the fields that matter to it; `complete` fills in the rest, so that the config that is
-saved with a run says everything. Sections with a `name` take the keywords of the function or module named; the
-section `play` takes those of the game.
-"""
-
-import ast
 import hashlib
 import importlib
 import importlib.util
-import inspect
 import json
-import typing
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
 from ganjax.errors import ConfigError, nearest
+from ganjax.fields import complete
+from ganjax.fields import hyper as hyper  # part of what a config comes to
 from ganjax.lookup import member_of, module_of, target
-from ganjax.schema import Field, fill, fit, keywords, mapping, one_of
+from ganjax.schema import keywords
 from ganjax.types import Adversarial, Array, Game, Metrics, Number, Play, Rules, Scene
 
 
-def defaults() -> ConfigDict:
-  """Every plain field with its default."""
-  config = ConfigDict()
-  config.name = ''
-  config.seed = 0
-  config.game = 'gan'  # a module of ganjax.games, or a dotted module of your own
-  config.conditional = False  # labels go to both networks
-  config.latent_dim = 64
-  config.n_critic = 1  # D's plays per G's, each on fresh data
-  config.dtype = 'float32'  # of the networks' computation; parameters stay float32
-  config.batch_size = 64  # over all devices
-  config.microbatches = 1  # the batch in so many parts, one after the other
-  config.steps = 1000
-  config.steps_per_call = 1
-  config.parallel = 'jit'  # or 'pmap'
-  config.devices = 0  # 0: all
-  config.log_every = 50  # all in steps; 0: never, or only at the end
-  config.sample_every = 0
-  config.evaluate_every = 0
-  config.save_every = 0
-  config.samples = 64  # in a grid
-  config.evaluate_num = 1000
-  config.keep = 3  # last checkpoints
-  config.best_metric = ''  # the checkpoint that is best by it is kept too; lower is better, or -name for higher
-  config.on_nan = 'stop'  # or 'rollback' to the last checkpoint, with another key
-  config.max_rollbacks = 3
-  config.tensorboard = True
-  config.wandb = ''  # a project's name
-  return config
-
-
-NAMED = ('data', 'generator', 'discriminator', 'loss', 'augment')  # sections with a `name`
-DEFAULT_NAMES = {'data': 'digits', 'generator': 'dcgan', 'discriminator': 'dcgan', 'loss': 'non_saturating',
-                 'augment': 'none'}  # fmt: skip
-GROUPS = ('optimizer', 'terms', 'ema', 'schedule')  # sections of sections
-CHOICES = {'dtype': ('float32', 'bfloat16'), 'parallel': ('jit', 'pmap'), 'on_nan': ('stop', 'rollback')}
-DATA_FIELDS = {'flip': Field(bool, False), 'resident': Field(typing.Literal['auto', 'yes', 'no'], 'auto'),
-               'workers': Field(int, 0), 'prefetch': Field(int, 8)}  # of every source  # fmt: skip
-
-
-# Completing a config.
-
-
-def complete(given: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> ConfigDict:
-  """The full config: `given` fields, then `overrides` ('a.b' -> value), then defaults, all checked."""
-  fields = ConfigDict(given).to_dict()
-  for path, value in (overrides or {}).items():
-    override(fields, path, value)
-  config = defaults()
-  valid = {*config, *NAMED, *GROUPS, 'play'}
-  for name, value in fields.items():
-    if name not in valid:
-      raise ConfigError(name, value, 'one of the fields ' + ', '.join(sorted(valid)), nearest(name, valid))
-    if name in config:
-      config[name] = (
-        one_of(name, value, CHOICES[name]) if name in CHOICES else fit(name, value, type(config[name]), None)
-      )
-  for section in NAMED:
-    config[section] = named(section, mapping(section, fields.get(section, {})), DEFAULT_NAMES[section])
-  config.play = fill('play', fields.get('play', {}), keywords(module_of('games', config.game, 'game').game))
-  players = {'g': {}, 'd': {}} | mapping('optimizer', fields.get('optimizer', {}))
-  config.optimizer = {
-    p: named(f'optimizer.{p}', mapping(f'optimizer.{p}', chosen), 'adam') for p, chosen in players.items()
-  }
-  config.terms = {player: term_fields(player, mapping(f'terms.{player}', found))
-                  for player, found in mapping('terms', fields.get('terms', {})).items()}  # fmt: skip
-  config.ema = {name: fill(f'ema.{name}', chosen, keywords(importlib.import_module('ganjax.optim').average))
-                for name, chosen in mapping('ema', fields.get('ema', {})).items()}  # fmt: skip
-  config.schedule = schedules(mapping('schedule', fields.get('schedule', {})), hyper(config))
-  return config.lock()
-
-
-def override(given: dict[str, Any], path: str, value: Any) -> None:
-  """Sets the field at a dotted path. Another `name` for a section, or `game`, drops the old one's own fields."""
-  *sections, last = path.split('.')
-  place = given
-  if path == 'game' and given.get('game', value) != value:
-    given.pop('play', None)
-  for i, section in enumerate(sections):
-    place = place.setdefault(section, {})
-    if not isinstance(place, dict):
-      raise ConfigError('.'.join(sections[: i + 1]), place, 'a section with fields')
-  if last == 'name' and sections and place.get('name', DEFAULT_NAMES.get(sections[0])) != value:
-    place.clear()
-  place[last] = value
-
-
-def named(section: str, given: dict[str, Any], default: str) -> dict[str, Any]:
-  """A section with a `name`, filled with the defaults of what the name stands for."""
-  name = fit(f'{section}.name', given.pop('name', default), str, None)
-  function, without = target(section, name)
-  fields = keywords(function, without) | (DATA_FIELDS if section == 'data' else {})
-  return {'name': name} | fill(section, given, fields)
-
-
-def term_fields(player: str, given: Mapping[str, Any]) -> dict[str, Any]:
-  """The terms of one player's loss."""
-  filled = {}
-  for name, fields in given.items():
-    function = member_of('terms', name, f'terms.{player}')
-    filled[name] = fill(f'terms.{player}.{name}', fields, keywords(function) | {'every': Field(int, 1)})
-  return filled
-
-
-def schedules(given: Mapping[str, Any], numbers: Mapping[str, float]) -> dict[str, Any]:
-  """Schedules by the name of the hyperparameter that they move."""
-  fields = {'name': Field(typing.Literal['linear', 'cosine'], 'linear'), 'start_kimg': Field(float, 0.0),
-            'over_kimg': Field(float, inspect.Parameter.empty), 'end': Field(float, 0.0)}  # fmt: skip
-  for name, value in given.items():
-    if name not in numbers:
-      raise ConfigError(f'schedule.{name}', value, 'one of ' + ', '.join(numbers), nearest(name, numbers))
-  return {name: fill(f'schedule.{name}', plan, fields) for name, plan in given.items()}
-
-
-def parse(text: str) -> Any:
-  """The value of `--config.field=text`: a Python literal, true or false, or else the text."""
-  try:
-    return {'true': True, 'false': False}[text] if text in ('true', 'false') else ast.literal_eval(text)
-  except (ValueError, SyntaxError, RecursionError, MemoryError):
-    return text
-
-
-# A complete config -> objects.
-
-
 class ConfiguredTerm(NamedTuple):
-  value: Callable[[Scene, Play], tuple[Array, Metrics]]
+  """A term of a player's loss: `value(scene, play, state) -> (value [], metrics, state)`."""
+
+  name: str
+  value: Callable[[Scene, Play, Any], tuple[Array, Metrics, Any]]
   every: int
+  initial: Any  # its state at step 0, a dict of arrays, or None
 
 
-def network(config: ConfigDict, role: str, spec: Any) -> Any:
-  """The Linen module of a role ('generator', 'discriminator') for data of `spec`."""
+def generator(config: ConfigDict, spec: Any) -> Any:
+  """G's Linen module for data of `spec`."""
+  return network(config, 'generator', spec, {'classes': spec.classes if config.conditioning.name != 'none' else 0})
+
+
+def discriminator(config: ConfigDict, spec: Any, packing: int, heads: Mapping[str, int]) -> Any:
+  """D's Linen module for packs of data of `spec`, with the heads that game, conditioning and terms ask for."""
+  method = conditioning(config)(hyper(config))
+  wanted = dict(heads) | method.heads(spec.classes)
+  for group in config.terms.values():
+    for name in group:
+      wanted |= importlib.import_module('ganjax.terms').HEADS.get(name, {})
+  classes = spec.classes if method.inside != 'none' or method.proxies else 0
+  asked = {'classes': classes, 'inside': method.inside, 'heads': wanted, 'proxies': method.proxies}
+  own = keywords(target('discriminator', config.discriminator.name)[0])
+  for field, value in asked.items():
+    # A network without the field `inside` has its own way with labels, which is a projection.
+    if value and field not in own and value not in ('none', 'projection'):
+      raise ConfigError('discriminator.name', config.discriminator.name, f'a network that takes {field}={value!r}: '
+                        f'conditioning {config.conditioning.name!r} or a term asks for it')  # fmt: skip
+  channels = dict.fromkeys(('channels', 'features'), spec.shape[-1] * packing)
+  return network(config, 'discriminator', spec, asked | channels)
+
+
+def network(config: ConfigDict, role: str, spec: Any, decided: Mapping[str, Any]) -> Any:
+  """The Linen module of a role, with those of the `decided` fields that it has."""
   section = config[role].to_dict()
   module, _ = target(role, section.pop('name'))
-  decided = {'dtype': config.dtype, 'classes': spec.classes if config.conditional else 0, 'channels': spec.shape[-1],
-             'resolution': spec.shape[0], 'features': spec.shape[-1]}  # fmt: skip
+  known = {'dtype': config.dtype, 'resolution': spec.shape[0], 'channels': spec.shape[-1], 'features': spec.shape[-1]}
   own = keywords(module)
   try:
-    return module(**section, **{name: value for name, value in decided.items() if name in own})
+    return module(**section, **{name: value for name, value in (known | dict(decided)).items() if name in own})
   except ValueError as error:  # a network says itself what it can make
     raise ConfigError(
       f'{role}.name', config[role].name, f'a network for data of shape {spec.shape}: {error}'
@@ -177,44 +74,52 @@ def loss(config: ConfigDict) -> Adversarial:
 
 def augmentation(config: ConfigDict) -> Callable[[Mapping[str, Any]], Any]:
   """The augmentation, made from the hyperparameters in force."""
-  section = config.augment.to_dict()
-  function, _ = target('augment', section.pop('name'))
-  numbers = [field for field, (annotation, _) in keywords(function).items() if annotation is Number]
-  return lambda hyper: function(**section | {field: hyper[f'augment_{field}'] for field in numbers})
+  return from_numbers(config, 'augment')
+
+
+def conditioning(config: ConfigDict) -> Callable[[Mapping[str, Any]], Any]:
+  """How labels enter the losses, made from the hyperparameters in force."""
+  return from_numbers(config, 'conditioning')
+
+
+def from_numbers(config: ConfigDict, section: str) -> Callable[[Mapping[str, Any]], Any]:
+  """What a section names, as a function of the hyperparameters in force."""
+  fixed = config[section].to_dict()
+  function, _ = target(section, fixed.pop('name'))
+  return lambda hyper: function(**fixed | numbers_of(function, section, hyper))
+
+
+def numbers_of(function: Callable[..., Any], prefix: str, hyper: Mapping[str, Any]) -> dict[str, Any]:
+  """Those of a function's fields that are hyperparameters, as they are in force."""
+  fields = keywords(function).items()
+  return {field: hyper[f'{prefix}_{field}'] for field, (annotation, _) in fields if annotation is Number}
+
+
+def stabilizers(config: ConfigDict) -> dict[str, Callable[[Mapping[str, Any]], Callable[..., Any]]]:
+  """Those in force: name -> a function of the hyperparameters that gives the stabiliser with its fields filled in."""
+
+  def bind(name: str, fields: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], Callable[..., Any]]:
+    function = member_of('stabilizers', name, 'stabilizers')
+    return lambda hyper: partial(function, **dict(fields) | numbers_of(function, name, hyper))
+
+  return {name: bind(name, fields) for name, fields in config.stabilizers.to_dict().items()}
 
 
 def terms(config: ConfigDict, player: str) -> list[ConfiguredTerm]:
   """The terms of a player's loss: their numbers come from the scene's hyperparameters, the rest is fixed here."""
+  states = importlib.import_module('ganjax.terms').STATES
 
-  def bind(name: str, section: dict[str, Any]) -> ConfiguredTerm:
+  def bind(name: str, fields: dict[str, Any]) -> ConfiguredTerm:
     function = member_of('terms', name, f'terms.{player}')
-    every = section.pop('every')
-    numbers = [field for field, (annotation, _) in keywords(function).items() if annotation is Number]
-    fixed = {field: value for field, value in section.items() if field not in numbers}
+    every = fields.pop('every')
 
-    def value(scene: Scene, play: Play) -> tuple[Array, Metrics]:
-      return function(scene, play, **fixed, **{field: scene.hyper[f'{player}_{name}_{field}'] for field in numbers})
+    def value(scene: Scene, play: Play, state: Any) -> tuple[Array, Metrics, Any]:
+      chosen = fields | numbers_of(function, f'{player}_{name}', scene.hyper)
+      return function(scene, play, state, **chosen) if name in states else (*function(scene, play, **chosen), None)
 
-    return ConfiguredTerm(value, every)
+    return ConfiguredTerm(name, value, every, states.get(name))
 
-  return [bind(name, section) for name, section in config.terms.to_dict().get(player, {}).items()]
-
-
-def hyper(config: ConfigDict) -> dict[str, float]:
-  """The numbers that live in the state: `<player>_<field>`, `<player>_<term>_<field>`, `augment_<field>`, `play_<field>`."""
-  found: dict[str, float] = {}
-  sections = [
-    (player, fields, target(f'optimizer.{player}', fields.name)[0]) for player, fields in config.optimizer.items()
-  ]
-  sections += [(f'{player}_{name}', fields, member_of('terms', name, f'terms.{player}'))
-               for player, group in config.terms.items() for name, fields in group.items()]  # fmt: skip
-  sections.append(('augment', config.augment, target('augment', config.augment.name)[0]))
-  sections.append(('play', config.play, module_of('games', config.game, 'game').game))
-  for prefix, fields, function in sections:
-    found |= {
-      f'{prefix}_{name}': fields[name] for name, field in keywords(function).items() if field.annotation is Number
-    }
-  return found
+  return [bind(name, fields) for name, fields in config.terms.to_dict().get(player, {}).items()]
 
 
 def game(config: ConfigDict, spec: Any) -> Game:
@@ -224,7 +129,7 @@ def game(config: ConfigDict, spec: Any) -> Game:
 
 def rules(config: ConfigDict, playing: Game) -> Rules:
   """How the game is trained."""
-  optim = importlib.import_module('ganjax.optim')
+  optim, averages = importlib.import_module('ganjax.optim'), importlib.import_module('ganjax.averages')
 
   def build(player: str) -> Callable[..., Any]:
     section = config.optimizer[player].to_dict()
@@ -236,7 +141,7 @@ def rules(config: ConfigDict, playing: Game) -> Rules:
     playing,
     optimizer={player: build(player) for player in config.optimizer},
     schedule=config.schedule.to_dict(),
-    averages={name: optim.average(**fields) for name, fields in config.ema.to_dict().items()},
+    averages={name: averages.average(**fields) for name, fields in config.ema.to_dict().items()},
     micro=config.microbatches,
   )
 

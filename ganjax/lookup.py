@@ -10,7 +10,7 @@ from ganjax.errors import ConfigError, unknown
 
 # Fields of networks that the data or the rest of the config decides.
 FROM_SPEC = ('resolution', 'channels', 'classes', 'features', 'dtype', 'inside', 'heads', 'proxies')
-SHARED = ('layers', 'heads', 'attention')  # modules of nets/ that are no network
+SHARED = ('layers', 'heads', 'attention', 'equalized')  # modules of nets/ that are no network
 
 
 def module_of(room: str, name: Any, field: str) -> types.ModuleType:
@@ -47,8 +47,10 @@ def target(section: str, name: Any) -> tuple[Callable[..., Any], tuple[str, ...]
     return member_of('data.sources', name, field), ('split',)
   if section == 'loss':
     return member_of('losses', name, field), ()
-  if section == 'augment':
-    return member_of('augment', name, field), ()
+  if section in ('augment', 'conditioning'):
+    return member_of(section, name, field), ()
+  if section.startswith('balance.'):
+    return member_of('balance', name, field), ()
   if section.startswith('optimizer.'):
     return member_of('optim', name, field), ()
   kind = section.capitalize()

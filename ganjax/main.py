@@ -63,13 +63,14 @@ def parser() -> argparse.ArgumentParser:
   for sub in (sample, evaluate):
     sub.add_argument('--workdir', required=True, metavar='DIR', help='of the training')
     sub.add_argument('--checkpoint', type=int, metavar='STEP', help='which checkpoint (default: the newest intact one)')
+    sub.add_argument('--member', type=int, metavar='M', help='of a population: whose, from 0 (evaluate: by default all)')
   command('list', 'List experiments, games, networks, losses, terms, optimisers and data.')
   return top
 
 
 def split(arguments: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
   """Flags, and the overrides from `--config.FIELD=VALUE` or `--config.FIELD VALUE`."""
-  from ganjax.config import parse
+  from ganjax.fields import parse
 
   flags, overrides, waiting = [], {}, list(arguments)
   while waiting:
@@ -103,11 +104,15 @@ def run(arguments: Sequence[str]) -> None:
   elif options.command == 'sample':
     from ganjax.sample import write_samples
 
-    print(write_samples(options.workdir, options.num, options.seed, options.out, options.checkpoint))
+    print(write_samples(options.workdir, options.num, options.seed, options.out, options.checkpoint, options.member))
   else:
     from ganjax.evaluate import evaluate_run
 
-    print(evaluate_run(options.workdir, num=options.num, seed=options.seed, checkpoint=options.checkpoint))
+    print(
+      evaluate_run(
+        options.workdir, num=options.num, seed=options.seed, checkpoint=options.checkpoint, member=options.member
+      )
+    )
 
 
 def start(options: argparse.Namespace, overrides: dict[str, Any]) -> None:

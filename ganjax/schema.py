@@ -10,9 +10,10 @@ from ganjax.errors import ConfigError, nearest
 from ganjax.types import Number
 
 POSITIVE = ('batch_size', 'microbatches', 'steps', 'steps_per_call', 'latent_dim', 'n_critic', 'log_every', 'keep',
-            'samples', 'evaluate_num', 'every', 'over_kimg', 'halflife_kimg', 'width', 'resolution', 'kimg', 'sigma')  # fmt: skip
+            'samples', 'evaluate_num', 'every', 'over_kimg', 'halflife_kimg', 'width', 'resolution', 'kimg', 'sigma', 'size')  # fmt: skip
 UNIT = ('b1', 'b2', 'decay', 'momentum')  # [0, 1)
-SIGNED = ('a', 'b', 'c', 'end', 'centres')  # may be negative
+SHARE = ('share',)  # [0, 1]
+SIGNED = ('a', 'b', 'c', 'end', 'begin', 'centres')  # may be negative
 
 
 class Field(NamedTuple):
@@ -75,6 +76,8 @@ def number(field: str, value: float, kind: type) -> float:
     raise ConfigError(field, value, 'a number above 0')
   if name in UNIT and not 0 <= value < 1:
     raise ConfigError(field, value, 'a number from 0 to below 1')
+  if name in SHARE and not 0 <= value <= 1:
+    raise ConfigError(field, value, 'a number from 0 to 1')
   if name not in SIGNED and value < 0:
     raise ConfigError(field, value, 'a number of at least 0')
   return kind(value)

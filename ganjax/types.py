@@ -81,10 +81,12 @@ class Adversarial(NamedTuple):
 
 
 class Play(NamedTuple):
-  """What one evaluation of an adversarial loss has at hand; terms look at it.
+  """What one evaluation of an adversarial loss has at hand; terms look at it. With packing, an example is a pack.
 
-  `critic(image [B, ...], label) -> logits [B]` and `generator(latent [B, Z], label) -> image` are the
-  players as they stand in this loss: differentiable in the mover's parameters, leaving the extras alone.
+  `inspect(image [B, ...], label) -> (logits [B], heads)` and `generator(latent [B, Z], label) -> image` are the
+  players as they stand in this loss: differentiable in the mover's parameters, leaving the extras alone. `heads` is a
+  dict: what each further head of D says [B, outputs], its 'features' [B, F] and the label's 'proxy' [B, dim]; empty
+  where the config asks for none.
   """
 
   real: Array  # [B, ...]
@@ -92,8 +94,19 @@ class Play(NamedTuple):
   fake: Array  # [B, ...]
   fake_label: Array | None
   latent: Array  # [B, Z]
-  critic: Callable[[Array, Array | None], Array]
+  inspect: Callable[[Array, Array | None], tuple[Array, dict[str, Array]]]
   generator: Callable[[Array, Array | None], Array]
+  latent_cost: Array | float = 0.0  # [], of a latent optimisation, for G's loss
+  real_logits: Any = None  # Array [B], of this loss's own look at the reals; None where it takes none
+  real_heads: Any = None  # dict[str, Array]
+  fake_logits: Any = None
+  fake_heads: Any = None
+
+  def critic(self, image: Array, label: Array | None) -> Array:
+    """D's logits [B] of images [B, ...]."""
+    return self.inspect(image, label)[0]
 
 
-Term = Callable[..., tuple[Array, Metrics]]  # (scene, play, *, its numbers) -> value [], added to a player's loss
+# (scene, play, *, its numbers) -> value [] added to a player's loss, metrics; one that keeps a state between steps
+# takes it as `state`, a dict of arrays in the extras, and returns the next as a third value.
+Term = Callable[..., tuple[Array, Metrics] | tuple[Array, Metrics, dict[str, Array]]]

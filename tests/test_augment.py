@@ -252,7 +252,7 @@ ADAPTIVE = {'augment__p': 0.5, 'augment__interval': 2, 'augment__kimg': 0.1}
 CASES = {
   'diffaugment': {},
   'ada': ADAPTIVE,
-  'apa': ADAPTIVE | {'augment__heuristic': 'both', 'conditional': True},
+  'apa': ADAPTIVE | {'augment__heuristic': 'both', 'conditioning__name': 'projection'},
 }
 
 

@@ -5,6 +5,7 @@ import tiny
 from ml_collections import ConfigDict
 
 from ganjax import config as configs
+from ganjax import fields
 from ganjax.check import check
 from ganjax.data.spec import Spec
 from ganjax.errors import ConfigError
@@ -49,7 +50,7 @@ def test_complete_says_everything():
     ({'batch_size': 6}, ('config.batch_size', '6', '8 devices')),
     ({'batch_size': 0}, ('config.batch_size', 'above 0')),
     ({'batch_size': 64.5}, ('config.batch_size', 'whole')),
-    ({'conditional': 1}, ('config.conditional', 'bool')),
+    ({'tensorboard': 1}, ('config.tensorboard', 'bool')),
     ({'optimizer.g.learning_rate': -1e-3}, ('config.optimizer.g.learning_rate', 'at least 0')),
     ({'optimizer.g.b1': 1.0}, ('config.optimizer.g.b1', 'below 1')),
     ({'dtype': 'float23'}, ('config.dtype', "did you mean 'float32'")),
@@ -77,7 +78,7 @@ def test_size_that_the_network_cannot_make():
   with pytest.raises(ConfigError, match='square'):
     check(config, Spec('image', (32, 16, 1)), 1)
   with pytest.raises(ConfigError, match='no labels'):
-    check(configs.complete({'conditional': True}), Spec('image', (8, 8, 1)), 1)
+    check(configs.complete({'conditioning': {'name': 'projection'}}), Spec('image', (8, 8, 1)), 1)
 
 
 def test_another_name_drops_the_fields_of_the_old_one():
@@ -100,7 +101,7 @@ def test_parse():
     'a-b': 'a-b',
     '': '',
   }
-  assert {text: configs.parse(text) for text in values} == values
+  assert {text: fields.parse(text) for text in values} == values
 
 
 def test_fingerprint_tells_configs_apart():

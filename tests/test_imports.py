@@ -11,7 +11,7 @@ ROOT = Path(ganjax.__file__).parent
 
 # Room -> the rooms of ganjax that it may import. A package stands for all its modules.
 BASE = {'errors', 'types'}
-GAME = BASE | {'losses', 'terms', 'augment', 'ops', 'nets', 'config', 'data'}
+GAME = BASE | {'losses', 'terms', 'augment', 'conditioning', 'stabilizers', 'ops', 'nets', 'config', 'data', 'players', 'balance'}
 STEP = BASE | {'ops', 'state', 'step'}
 LEAVES = BASE | {'state', 'snapshot', 'intact'}
 TRAIN = GAME | STEP | LEAVES | {
@@ -22,16 +22,23 @@ ALLOWED = {
   'types': set(),
   'schema': BASE,
   'lookup': BASE,
-  'config': BASE | {'schema', 'lookup'},
+  'fields': BASE | {'schema', 'lookup'},
+  'config': BASE | {'schema', 'lookup', 'fields'},
   'check': BASE | {'config'},
   'losses': BASE,
   'terms': BASE | {'ops'},
   'augment': BASE | {'ops'},
+  'conditioning': BASE | {'ops'},
+  'stabilizers': BASE,
+  'players': GAME,
   'ops': BASE,
   'nets': BASE | {'ops'},
   'data': BASE,
   'games': GAME,
   'optim': BASE,
+  'averages': BASE,
+  'balance': BASE,
+  'posthoc': LEAVES | {'averages', 'images'},
   'state': BASE,
   'step': BASE | {'ops', 'state'},
   'parallel': STEP,
@@ -47,7 +54,7 @@ ALLOWED = {
   'evals': BASE | {'data', 'nets', 'ops', 'optim', 'images'},
   'record': BASE | {'monitor', 'parallel'},
   'run': BASE,
-  'sample': GAME | LEAVES | {'checkpoint', 'images'},
+  'sample': GAME | LEAVES | {'checkpoint', 'images', 'posthoc'},
   'train': TRAIN,
   'evaluate': TRAIN,
   'plan': TRAIN | {'train'},

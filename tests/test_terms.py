@@ -43,6 +43,11 @@ def critic(d, x, label=None):
   return (h * jnp.arange(1.0, 6)).sum(1) / 3
 
 
+def inspect_by(critic):
+  """A play's look at a D without heads."""
+  return lambda x, label: (critic(x, label), {})
+
+
 def generator(g, latent, label=None):
   return (latent @ g['layer']['kernel']).reshape(-1, 3, 2, 2)
 
@@ -59,7 +64,7 @@ def play_of(params, real, latent):
     generator(params['g'], latent),
     None,
     latent,
-    partial(critic, params['d']),
+    inspect_by(partial(critic, params['d'])),
     partial(generator, params['g']),
   )
 
@@ -176,7 +181,7 @@ def linear_play(w, count=5, seed=3):
   """Real and fake rows, and D(x) = w . x with slope w everywhere."""
   keys = jax.random.split(jax.random.key(seed))
   real, fake = (jax.random.normal(k, (count, w.size)) for k in keys)
-  return Play(real, None, fake, None, real, lambda x, label: x @ w, lambda z, label: z)
+  return Play(real, None, fake, None, real, inspect_by(lambda x, label: x @ w), lambda z, label: z)
 
 
 @settings(max_examples=15, deadline=None)

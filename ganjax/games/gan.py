@@ -1,6 +1,7 @@
 """The adversarial game: a generator against a discriminator (Goodfellow et al. 2014).
 
-Loss, terms, networks and conditioning come from the config; variants that differ in nothing else are configs.
+Loss, terms, stabilisers, conditioning, augmentation and networks come from the config; variants that differ in nothing
+else are configs.
 """
 
 from functools import partial
@@ -10,135 +11,73 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from ganjax import config as names
-from ganjax.augment.apa import mixed
-from ganjax.augment.augmentation import initial, observe, strength
+from ganjax.augment.augmentation import observe
+from ganjax.conditioning.conditioning import View
 from ganjax.data.spec import Spec
 from ganjax.ops import across
-from ganjax.types import Array, Batch, Extras, Game, Key, Loss, Metrics, Params, Play, Scene, Turn
-
-LATENT, LABEL, AUGMENT, PSEUDO = 0, 1, 0x6175, 0x6170  # what a play's key is folded with, for each kind of draw
-REAL, FAKE, TERMS = 0, 1, 2  # what D looks at: each is augmented by draws of its own
+from ganjax.players import players
+from ganjax.types import Array, Extras, Game, Loss, Metrics, Scene, Turn
 
 
 def game(config: ConfigDict, spec: Spec) -> Game:
   """The game of `config` on data of `spec`: players g and d; turns d (n_critic times), lazy terms, g."""
-  nets = {'g': names.network(config, 'generator', spec), 'd': names.network(config, 'discriminator', spec)}
-  adversarial = names.loss(config)
-  augmentation = names.augmentation(config)
-  terms = {player: names.terms(config, player) for player in 'dg'}
-  classes = spec.classes if config.conditional else 0
-  dim = config.latent_dim
+  both = players(config, spec)
+  adversarial, active = names.loss(config), names.stabilizers(config)
+  augmentation, conditioning = names.augmentation(config), names.conditioning(config)
+  alone = conditioning(names.hyper(config)).alone
 
-  def init(key: Key, batch: Batch) -> tuple[Params, Extras]:
-    label = batch['label'][:1] if classes else None
-    params, extras = {}, {}
-    for i, (player, x) in enumerate({'g': jnp.zeros((1, dim)), 'd': batch[spec.field][:1]}.items()):
-      variables = dict(nets[player].init(jax.random.fold_in(key, i), x, label))
-      params[player], extras[player] = variables.pop('params'), variables
-    return params, extras | initial(augmentation(names.hyper(config)))
-
-  def draw(key: Key, rows: Array) -> tuple[Array, Array | None]:
-    """Latents [B, dim] and labels [B] or None, row by row."""
-    keys = lambda kind: jax.vmap(partial(jax.random.fold_in, jax.random.fold_in(key, kind)))(rows)  # noqa: E731
-    latent = jax.vmap(lambda k: jax.random.normal(k, (dim,)))(keys(LATENT))
-    return latent, jax.vmap(lambda k: jax.random.randint(k, (), 0, classes))(keys(LABEL)) if classes else None
-
-  def forward(scene: Scene, extras: Extras, player: str, x: Array, label: Array | None) -> tuple[Array, Extras]:
-    """A training forward: the output, float32, and the extras with what it advanced."""
-    own = extras[player]
-    variables = {'params': scene.params[player], **own}
-    y, moved = nets[player].apply(variables, x, label, train=True, axis=scene.axis, mutable=list(own))
-    return y.astype(jnp.float32), {**extras, player: moved}
-
-  def judge(scene: Scene, extras: Extras, x: Array, label: Array | None, call: int) -> tuple[Array, Extras]:
-    """D's training forward on augmented images. A play's terms share their draws: they compare."""
-    augment = augmentation(scene.hyper)
-    key = jax.random.fold_in(jax.random.fold_in(scene.key, AUGMENT), call)
-    return forward(scene, extras, 'd', augment.apply(key, scene.rows, x, strength(augment, scene)), label)
-
-  def real(scene: Scene, player: str) -> tuple[Array, Array | None]:
-    """Reals and their labels; with APA, D gets fakes among them."""
-    found = scene.batch[spec.field], scene.batch['label'] if classes else None
-    augment = augmentation(scene.hyper)
-    if not augment.pseudo or player != 'd':
-      return found
-    key = jax.random.fold_in(scene.key, PSEUDO)
-    latent, label = draw(key, scene.rows)
-    fake = forward(scene, scene.extras, 'g', latent, label)[0]
-    return mixed(jax.random.fold_in(key, AUGMENT), scene.rows, strength(augment, scene), found, (fake, label))
-
-  def play(scene: Scene, player: str) -> tuple[Play, Extras]:
-    latent, label = draw(scene.key, scene.rows)
-    fake, extras = forward(scene, scene.extras, 'g', latent, label)
-    found = Play(
-      *real(scene, player), fake, label, latent,
-      critic=lambda x, label: judge(scene, extras, x, label, TERMS)[0],
-      generator=lambda latent, label: forward(scene, scene.extras, 'g', latent, label)[0],
-    )  # fmt: skip
-    return found, extras
-
-  def added(player: str, scene: Scene, found: Play, every: int = 1) -> tuple[Array, Metrics]:
-    """The player's terms of one interval. A lazy one has a turn of its own, and weighs `every` times as much there."""
-    total, metrics = jnp.float32(0), Metrics()
-    for term in terms[player]:
-      if term.every == every:
-        value, seen = term.value(scene, found)
-        total += value * every
-        metrics |= {f'{player}/{name}': value for name, value in seen.items()}
-    return total, metrics
+  def view(scene: Scene, logits: Array, heads: dict[str, Array], label: Array | None) -> View:
+    """D's look with the rows of all devices: some losses compare them."""
+    return jax.tree.map(lambda x: across.gather(x, scene.axis), View(logits, heads, label))
 
   def d_loss(scene: Scene) -> tuple[Array, tuple[Extras, Metrics]]:
-    found, extras = play(scene, 'd')
-    r, extras = judge(scene, extras, found.real, found.label, REAL)
-    f, extras = judge(scene, extras, found.fake, found.fake_label, FAKE)
-    critic = lambda x, label: judge(scene, extras, x, label, TERMS)[0]  # noqa: E731, with the advanced extras
-    extra, metrics = added('d', scene, found._replace(critic=critic))
-    r, f = across.gather(r, scene.axis), across.gather(f, scene.axis)  # relativistic averages are of the whole batch
-    loss = adversarial.d(r, f).mean() + extra
-    metrics |= {'d/loss': loss, 'd/real_prob': jax.nn.sigmoid(r).mean(), 'd/fake_prob': jax.nn.sigmoid(f).mean()}
-    if adversarial.parts:
-      metrics |= {
-        f'd/loss_{name}': part.mean() for name, part in zip(('real', 'fake'), adversarial.parts(r, f), strict=True)
-      }
-    state, seen = observe(augmentation(scene.hyper), scene, r, f)
-    return loss, (extras | state, metrics | seen)
+    found, extras = both.judged(scene, *both.play(scene, 'd'), reals=True)
+    extra, kept, metrics = both.added('d', scene, found)
+    real = view(scene, found.real_logits, found.real_heads, found.label)
+    fake = view(scene, found.fake_logits, found.fake_heads, found.fake_label)
+    asked, told = conditioning(scene.hyper).d(real, fake)
+    state, seen = observe(augmentation(scene.hyper), scene, real.logits, fake.logits)
+    loss, metrics = extra + asked, metrics | seen | {f'd/{name}': value for name, value in told.items()}
+    if not alone:
+      r, f = found.real_logits, found.fake_logits
+      if 'label_flipping' in active:
+        r, f = active['label_flipping'](scene.hyper)(scene, r, f)
+      r, f = across.gather(r, scene.axis), across.gather(f, scene.axis)
+      loss += adversarial.d(r, f).mean()
+      metrics |= seen_by_d(real.logits, fake.logits)
+      if adversarial.parts:
+        parts = zip(('real', 'fake'), adversarial.parts(r, f), strict=True)
+        metrics |= {f'd/loss_{name}': part.mean() for name, part in parts}
+    return loss, (extras | kept | state, metrics | {'d/loss': loss})
 
   def g_loss(scene: Scene) -> tuple[Array, tuple[Extras, Metrics]]:
-    found, extras = play(scene, 'g')
-    r = jnp.float32(0)
-    if adversarial.g_needs_real:
-      r, extras = judge(scene, extras, found.real, found.label, REAL)
-      r = across.gather(r, scene.axis)
-    f, extras = judge(scene, extras, found.fake, found.fake_label, FAKE)
-    extra, metrics = added('g', scene, found)
-    loss = adversarial.g(r, across.gather(f, scene.axis)).mean() + extra
-    return loss, (extras, metrics | {'g/loss': loss})
+    reals = adversarial.g_needs_real and not alone
+    found, extras = both.judged(scene, *both.play(scene, 'g'), reals=reals)
+    extra, kept, metrics = both.added('g', scene, found)
+    fake = view(scene, found.fake_logits, found.fake_heads, found.fake_label)
+    asked, told = conditioning(scene.hyper).g(fake)
+    loss, metrics = extra + asked + found.latent_cost, metrics | {f'g/{name}': value for name, value in told.items()}
+    if not alone:
+      real = across.gather(found.real_logits, scene.axis) if reals else jnp.float32(0)
+      losses = adversarial.g(real, fake.logits)
+      loss += active['top_k'](scene.hyper)(losses, fake.logits) if 'top_k' in active else losses.mean()
+    return loss, (extras | kept, metrics | {'g/loss': loss})
 
   def lazy_loss(player: str, every: int, scene: Scene) -> tuple[Array, tuple[Extras, Metrics]]:
-    loss, metrics = added(player, scene, play(scene, player)[0], every)
-    return loss, ({}, metrics)
+    loss, kept, metrics = both.added(player, scene, both.play(scene, player)[0], every)
+    return loss, (kept, metrics)
 
   losses: dict[str, Loss] = {'d': d_loss, 'g': g_loss}
   lazy: dict[str, list[Turn]] = {'d': [], 'g': []}
-  for player, every in sorted({(p, term.every) for p in terms for term in terms[p] if term.every > 1}):
+  for player, every in sorted({(p, term.every) for p in 'dg' for term in names.terms(config, p) if term.every > 1}):
     losses[f'{player}_every_{every}'] = partial(lazy_loss, player, every)
     lazy[player].append(Turn((player,), f'{player}_every_{every}', every=every, fresh=False))
   d_turn, g_turn = Turn(('d',), 'd', times=config.n_critic), Turn(('g',), 'g', fresh=adversarial.g_needs_real)
-
-  def prior(key: Key, count: int, batch: Batch | None = None) -> Batch:
-    latent, label = draw(key, jnp.arange(count, dtype=jnp.int32))
-    if batch is not None and 'label' in batch:
-      label = batch['label']
-    return {'latent': latent} | ({} if label is None else {'label': label})
-
-  def evaluate(player: str, params: Params, extras: Extras, x: Array, label: Array | None) -> Array:
-    return nets[player].apply({'params': params[player], **extras[player]}, x, label).astype(jnp.float32)
-
-  def generate(params: Params, extras: Extras, prior: Batch) -> Batch:
-    return prior | {spec.field: evaluate('g', params, extras, prior['latent'], prior.get('label'))}
-
-  def score(params: Params, extras: Extras, batch: Batch) -> Array:
-    return evaluate('d', params, extras, batch[spec.field], batch['label'] if classes else None)
-
   turns = (d_turn, *lazy['d'], g_turn, *lazy['g'])
-  return Game(init=init, losses=losses, prior=prior, generate=generate, turns=turns, score=score)
+  return Game(init=both.init, losses=losses, prior=both.prior, generate=both.generate, turns=turns, score=both.score)
+
+
+def seen_by_d(real: Array, fake: Array) -> Metrics:
+  """What D's logits [B] of reals and fakes come to, as probabilities and as the share on the right side of 0."""
+  right = ((real > 0).mean() + (fake < 0).mean()) / 2
+  return {'d/real_prob': jax.nn.sigmoid(real).mean(), 'd/fake_prob': jax.nn.sigmoid(fake).mean(), 'd/accuracy': right}

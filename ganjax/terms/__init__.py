@@ -1,9 +1,21 @@
-"""Penalties and regularisers: functions (scene, play, *, numbers) -> (value [], metrics)."""
+"""Penalties and regularisers: functions (scene, play, *, numbers) -> (value [], metrics).
 
+Those in `STATES` keep something from step to step: (scene, play, state, *, numbers) -> (value [], metrics, state).
+"""
+
+from ganjax.terms.consistency import consistency_fake, consistency_real
+from ganjax.terms.features import feature_matching
 from ganjax.terms.finite_difference import r1_finite_difference, r2_finite_difference
 from ganjax.terms.gradient import dragan, gradient_penalty, max_gradient_penalty, r1, r2
 from ganjax.terms.latent import latent_consistency, latent_diversity, mode_seeking
+from ganjax.terms.lecam import LECAM_STATE, lecam
+from ganjax.terms.rotation import rotation
 from ganjax.terms.weights import orthogonal
 
-__all__ = ['dragan', 'gradient_penalty', 'latent_consistency', 'latent_diversity', 'max_gradient_penalty',
-           'mode_seeking', 'orthogonal', 'r1', 'r1_finite_difference', 'r2', 'r2_finite_difference']  # fmt: skip
+__all__ = ['consistency_fake', 'consistency_real', 'dragan', 'feature_matching', 'gradient_penalty',
+           'latent_consistency', 'latent_diversity', 'lecam', 'max_gradient_penalty', 'mode_seeking', 'orthogonal',
+           'r1', 'r1_finite_difference', 'r2', 'r2_finite_difference', 'rotation']  # fmt: skip
+
+STATES = {'lecam': LECAM_STATE}  # at step 0
+# What a term asks of D besides the logit: head -> outputs, where 'features' stands for the features themselves (0).
+HEADS = {'rotation': {'rotation': 4}, 'feature_matching': {'features': 0}}

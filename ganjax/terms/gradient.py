@@ -31,7 +31,7 @@ def mix(share: Array, real: Array, fake: Array) -> Array:
 
 def between(scene: Scene, play: Play) -> Array:
   """A point on the line between each real and its fake."""
-  return mix(per_row(scene, BETWEEN, jax.random.uniform), play.real, play.fake)
+  return mix(per_row(scene, BETWEEN, jax.random.uniform, play.real.shape[0]), play.real, play.fake)
 
 
 def norms_at(play: Play, x: Array) -> Array:

@@ -1,0 +1,205 @@
+"""The fields of a config: every one with its default, and the check of what an experiment gives.
+
+An experiment gives the fields that matter to it; `complete` fills in the rest, so that the config that is
+saved with a run says everything. Sections with a `name` take the keywords of the function or module named; the
+section `play` takes those of the game.
+"""
+
+import ast
+import functools
+import importlib
+import inspect
+import operator
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from ganjax import population
+from ganjax.errors import ConfigError, nearest
+from ganjax.lookup import member_of, module_of, target
+from ganjax.schema import Field, fill, fit, keywords, mapping, one_of
+from ganjax.types import Number
+
+
+def defaults() -> ConfigDict:
+  """Every plain field with its default."""
+  config = ConfigDict()
+  config.name = ''
+  config.seed = 0
+  config.game = 'gan'  # a module of ganjax.games, or a dotted module of your own
+  config.latent_dim = 64
+  config.n_critic = 1  # D's plays per G's, each on fresh data
+  config.dtype = 'float32'  # of the networks' computation; parameters stay float32
+  config.batch_size = 64  # over all devices
+  config.microbatches = 1  # the batch in so many parts, one after the other
+  config.steps = 1000
+  config.steps_per_call = 1
+  config.parallel = 'jit'  # or 'pmap'
+  config.devices = 0  # 0: all
+  config.log_every = 50  # all in steps; 0: never, or only at the end
+  config.sample_every = 0
+  config.evaluate_every = 0
+  config.save_every = 0
+  config.ema_snapshot_every = 0  # of the averages with sigma_rel, for `ganjax ema`
+  config.samples = 64  # in a grid
+  config.evaluate_num = 1000
+  config.keep = 3  # last checkpoints
+  config.best_metric = ''  # the checkpoint that is best by it is kept too; lower is better, or -name for higher
+  config.on_nan = 'stop'  # 'rollback' to the last checkpoint, with another key; 'drop' a population's member
+  config.max_rollbacks = 3
+  config.tensorboard = True
+  config.wandb = ''  # a project's name
+  return config
+
+
+NAMED = ('data', 'generator', 'discriminator', 'loss', 'conditioning', 'augment')  # sections with a `name`
+DEFAULT_NAMES = {'data': 'digits', 'generator': 'dcgan', 'discriminator': 'dcgan', 'loss': 'non_saturating',
+                 'conditioning': 'none', 'augment': 'none'}  # fmt: skip
+GROUPS = ('optimizer', 'terms', 'stabilizers', 'balance', 'ema', 'schedule')  # sections of sections
+CHOICES = {'dtype': ('float32', 'bfloat16'), 'parallel': ('jit', 'pmap'), 'on_nan': ('stop', 'rollback', 'drop')}
+DATA_FIELDS = {'flip': Field(bool, False), 'resident': Field(typing.Literal['auto', 'yes', 'no'], 'auto'),
+               'workers': Field(int, 0), 'prefetch': Field(int, 8)}  # of every source  # fmt: skip
+
+
+def complete(given: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> ConfigDict:
+  """The full config: `given` fields, then `overrides` ('a.b' -> value), then defaults, all checked."""
+  fields = ConfigDict(given).to_dict()
+  for path, value in (overrides or {}).items():
+    override(fields, path, value)
+  config = defaults()
+  valid = {*config, *NAMED, *GROUPS, 'play', 'population'}
+  for name, value in fields.items():
+    if name not in valid:
+      raise ConfigError(name, value, 'one of the fields ' + ', '.join(sorted(valid)), nearest(name, valid))
+    if name in config:
+      config[name] = (
+        one_of(name, value, CHOICES[name]) if name in CHOICES else fit(name, value, type(config[name]), None)
+      )
+  for section in NAMED:
+    config[section] = named(section, mapping(section, fields.get(section, {})), DEFAULT_NAMES[section])
+  config.play = fill('play', fields.get('play', {}), keywords(module_of('games', config.game, 'game').game))
+  players = {'g': {}, 'd': {}} | mapping('optimizer', fields.get('optimizer', {}))
+  config.optimizer = {
+    p: named(f'optimizer.{p}', mapping(f'optimizer.{p}', chosen), 'adam') for p, chosen in players.items()
+  }
+  config.terms = {player: term_fields(player, mapping(f'terms.{player}', found))
+                  for player, found in mapping('terms', fields.get('terms', {})).items()}  # fmt: skip
+  config.stabilizers = {name: fill(f'stabilizers.{name}', chosen, keywords(member_of('stabilizers', name, 'stabilizers')))
+                        for name, chosen in mapping('stabilizers', fields.get('stabilizers', {})).items()}  # fmt: skip
+  config.balance = {player: named(f'balance.{player}', mapping(f'balance.{player}', chosen), '')
+                    for player, chosen in mapping('balance', fields.get('balance', {})).items()}  # fmt: skip
+  config.ema = {name: averaging(name, chosen) for name, chosen in mapping('ema', fields.get('ema', {})).items()}
+  config.schedule = schedules(mapping('schedule', fields.get('schedule', {})), hyper(config))
+  config.population = population.checked(fields.get('population', {}), {'seeds': 'seed'} | places(config))
+  if config.on_nan == 'drop' and not config.population:
+    raise ConfigError('on_nan', 'drop', "'stop' or 'rollback': a lone run has no other members that go on")
+  return config.lock()
+
+
+def override(given: dict[str, Any], path: str, value: Any) -> None:
+  """Sets the field at a dotted path. Another `name` for a section, or `game`, drops the old one's own fields."""
+  *sections, last = path.split('.')
+  place = given
+  if path == 'game' and given.get('game', value) != value:
+    given.pop('play', None)
+  for i, section in enumerate(sections):
+    place = place.setdefault(section, {})
+    if not isinstance(place, dict):
+      raise ConfigError('.'.join(sections[: i + 1]), place, 'a section with fields')
+  if last == 'name' and sections and place.get('name', DEFAULT_NAMES.get(sections[0])) != value:
+    place.clear()
+  place[last] = value
+
+
+def named(section: str, given: dict[str, Any], default: str) -> dict[str, Any]:
+  """A section with a `name`, filled with the defaults of what the name stands for."""
+  name = fit(f'{section}.name', given.pop('name', default), str, None)
+  function, without = target(section, name)
+  fields = keywords(function, without) | (DATA_FIELDS if section == 'data' else {})
+  return {'name': name} | fill(section, given, fields)
+
+
+def term_fields(player: str, given: Mapping[str, Any]) -> dict[str, Any]:
+  """The terms of one player's loss."""
+  filled = {}
+  for name, fields in given.items():
+    function = member_of('terms', name, f'terms.{player}')
+    filled[name] = fill(f'terms.{player}.{name}', fields, keywords(function) | {'every': Field(int, 1)})
+  return filled
+
+
+def averaging(name: str, given: Any) -> dict[str, Any]:
+  """One average of the parameters."""
+  averages = importlib.import_module('ganjax.averages')
+  filled = fill(f'ema.{name}', given, keywords(averages.average))
+  if filled['sigma_rel'] > averages.WIDEST:
+    raise ConfigError(f'ema.{name}.sigma_rel', filled['sigma_rel'], f'at most {averages.WIDEST:.4f}, the plain mean')
+  if filled['sigma_rel'] and filled['decay']:
+    raise ConfigError(f'ema.{name}.decay', filled['decay'], '0 beside sigma_rel: an average has one or the other')
+  return filled
+
+
+def schedules(given: Mapping[str, Any], numbers: Mapping[str, float]) -> dict[str, Any]:
+  """Schedules by the name of the hyperparameter that they move."""
+  shapes = importlib.import_module('ganjax.optim').SCHEDULES
+  own = {
+    'name': Field(str, 'linear'),
+    'start_kimg': Field(float, 0.0),
+    'over_kimg': Field(float, inspect.Parameter.empty),
+  }
+  filled = {}
+  for number, plan in given.items():
+    section = f'schedule.{number}'
+    if number not in numbers:
+      raise ConfigError(section, plan, 'one of ' + ', '.join(numbers), nearest(number, numbers))
+    name = one_of(f'{section}.name', mapping(section, plan).get('name', 'linear'), tuple(shapes))
+    filled[number] = fill(section, plan, own | keywords(shapes[name]))
+    if name == 'exponential' and min(filled[number]['end'], numbers[number]) <= 0:
+      raise ConfigError(
+        f'{section}.end', filled[number]['end'], f'above 0, as {number} ({numbers[number]}) must be too'
+      )
+  return filled
+
+
+def parse(text: str) -> Any:
+  """The value of `--config.field=text`: a Python literal, true or false, or else the text."""
+  try:
+    return {'true': True, 'false': False}[text] if text in ('true', 'false') else ast.literal_eval(text)
+  except (ValueError, SyntaxError, RecursionError, MemoryError):
+    return text
+
+
+def hyper(config: ConfigDict) -> dict[str, float]:
+  """The numbers that live in the state, by name (see `places`)."""
+  return {name: functools.reduce(operator.getitem, place.split('.'), config) for name, place in places(config).items()}
+
+
+def places(config: ConfigDict) -> dict[str, str]:
+  """The field of each number that lives in the state, by the number's name.
+
+  `<player>_<field>` of optimisers, `<player>_<term>_<field>` of terms, `<stabilizer>_<field>`, and `augment_<field>`,
+  `conditioning_<field>`, `play_<field>`.
+  """
+  sections = [(player, f'optimizer.{player}', target(f'optimizer.{player}', fields.name)[0])
+              for player, fields in config.optimizer.items()]  # fmt: skip
+  sections += [(f'{player}_{name}', f'terms.{player}.{name}', member_of('terms', name, f'terms.{player}'))
+               for player, group in config.terms.items() for name in group]  # fmt: skip
+  sections += [(name, f'stabilizers.{name}', member_of('stabilizers', name, 'stabilizers')) for name in config.stabilizers]
+  sections += [(name, name, target(name, config[name].name)[0]) for name in ('augment', 'conditioning')]
+  sections.append(('play', 'play', module_of('games', config.game, 'game').game))
+  return {
+    f'{prefix}_{name}': f'{place}.{name}'
+    for prefix, place, function in sections
+    for name, field in keywords(function).items()
+    if field.annotation is Number
+  }
+
+
+def members(config: ConfigDict) -> list[ConfigDict]:
+  """The configs of the lone runs that the members of a population are; [config] where there is none."""
+  where = {'seeds': 'seed'} | places(config)
+  own = [{where[name]: value for name, value in values.items()} for values in population.combinations(config.population)]
+  alone = {'population': {}} | ({'on_nan': 'stop'} if config.on_nan == 'drop' else {})
+  return [complete(config, alone | values) for values in own] or [config]

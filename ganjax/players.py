@@ -1,0 +1,160 @@
+"""A generator and a discriminator from a config: what they are, how they are called, what a play lays out.
+
+Games are written with these; augmentation, stabilisers and packing are at work inside, so that no game repeats them.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from ganjax import config as names
+from ganjax.augment.apa import mixed
+from ganjax.augment.augmentation import initial, strength
+from ganjax.data.spec import Spec
+from ganjax.stabilizers.images import ALONE
+from ganjax.types import Array, Batch, Extras, Key, Metrics, Params, Play, Scene
+
+LATENT, LABEL, AUGMENT, PSEUDO, NOISE = (
+  0,
+  1,
+  0x6175,
+  0x6170,
+  0x6E6F,
+)  # what a play's key is folded with, by kind of draw
+REAL, FAKE, TERMS, LATENTS = 0, 1, 2, 3  # what D looks at: each is augmented by draws of its own
+
+Look = tuple[Array, dict[str, Array]]  # D's logits [B] and what its heads say [B, ...]
+
+
+class Players(NamedTuple):
+  """The two of them. Every function is pure; those that advance extras return them."""
+
+  classes: int  # 0: unconditional
+  init: Callable[[Key, Batch], tuple[Params, Extras]]
+  draw: Callable[[Key, Array], tuple[Array, Array | None]]  # key, rows -> latents [B, Z], labels [B]
+  forward: Callable[..., tuple[Any, Extras]]  # scene, extras, player, x, label -> a training forward
+  judge: Callable[..., tuple[Look, Extras]]  # scene, extras, images, label, which draws -> D's look
+  play: Callable[[Scene, str], tuple[Play, Extras]]  # what a loss of that player has at hand
+  judged: Callable[..., tuple[Play, Extras]]  # scene, play, extras, reals -> D's look at the fakes (and reals) joins
+  added: Callable[..., tuple[Array, Extras, Metrics]]  # player, scene, play, every -> its terms
+  prior: Callable[[Key, int, Batch | None], Batch]
+  generate: Callable[[Params, Extras, Batch], Batch]
+  score: Callable[[Params, Extras, Batch], Array] | None
+
+
+def players(config: ConfigDict, spec: Spec, *, heads: Mapping[str, int] | None = None) -> Players:
+  """The players g and d of `config` on data of `spec`; D has the further `heads` a game asks for (name -> outputs)."""
+  augmentation, active = names.augmentation(config), names.stabilizers(config)
+  terms = {player: names.terms(config, player) for player in 'dg'}
+  packing = active['packing']({})() if 'packing' in active else ALONE
+  nets = {'g': names.generator(config, spec), 'd': names.discriminator(config, spec, packing.size, heads or {})}
+  classes = spec.classes if config.conditioning.name != 'none' else 0
+  dim = config.latent_dim
+
+  def init(key: Key, batch: Batch) -> tuple[Params, Extras]:
+    label = batch['label'][:1] if classes else None
+    example = packing.pack(jnp.repeat(batch[spec.field][:1], packing.size, 0))
+    params, extras = {}, {}
+    for i, (player, x) in enumerate({'g': jnp.zeros((1, dim)), 'd': example}.items()):
+      variables = dict(nets[player].init(jax.random.fold_in(key, i), x, label))
+      params[player], extras[player] = variables.pop('params'), variables
+    kept = {f'{player}_{term.name}': jax.tree.map(jnp.float32, term.initial)
+            for player in terms for term in terms[player] if term.initial}  # fmt: skip
+    extras |= {'terms': kept} if kept else {}
+    return params, extras | initial(augmentation(names.hyper(config)))
+
+  def draw(key: Key, rows: Array) -> tuple[Array, Array | None]:
+    keys = lambda kind: jax.vmap(partial(jax.random.fold_in, jax.random.fold_in(key, kind)))(rows)  # noqa: E731
+    latent = jax.vmap(lambda k: jax.random.normal(k, (dim,)))(keys(LATENT))
+    return latent, jax.vmap(lambda k: jax.random.randint(k, (), 0, classes))(keys(LABEL)) if classes else None
+
+  def forward(scene: Scene, extras: Extras, player: str, x: Array, label: Array | None) -> tuple[Any, Extras]:
+    """A training forward: the output, float32, and the extras with what it advanced."""
+    own = extras[player]
+    variables = {'params': scene.params[player], **own}
+    y, moved = nets[player].apply(variables, x, label, train=True, axis=scene.axis, mutable=list(own))
+    return jax.tree.map(lambda y: y.astype(jnp.float32), y), {**extras, player: moved}
+
+  def make(scene: Scene, extras: Extras, latent: Array, label: Array | None) -> tuple[Array, Extras]:
+    """G's training forward, as D sees it: in packs."""
+    fake, extras = forward(scene, extras, 'g', latent, label)
+    return packing.pack(fake), extras
+
+  def judge(scene: Scene, extras: Extras, x: Array, label: Array | None, call: int) -> tuple[Look, Extras]:
+    """D's training forward on augmented images. A play's terms share their draws: they compare."""
+    augment, key = augmentation(scene.hyper), jax.random.fold_in(scene.key, AUGMENT)
+    x, key = packing.unpack(x), jax.random.fold_in(key, call)
+    x = augment.apply(key, scene.rows, x, strength(augment, scene))
+    if 'instance_noise' in active:
+      x = active['instance_noise'](scene.hyper)(jax.random.fold_in(key, NOISE), scene.rows, x)
+    said, extras = forward(scene, extras, 'd', packing.pack(x), label)
+    return (said if isinstance(said, tuple) else (said, {})), extras
+
+  def real(scene: Scene, player: str) -> tuple[Array, Array | None]:
+    """Reals and their labels; with APA, D gets fakes among them."""
+    found = scene.batch[spec.field], scene.batch['label'] if classes else None
+    augment = augmentation(scene.hyper)
+    if augment.pseudo and player == 'd':
+      key = jax.random.fold_in(scene.key, PSEUDO)
+      latent, label = draw(key, scene.rows)
+      fake = forward(scene, scene.extras, 'g', latent, label)[0]
+      found = mixed(jax.random.fold_in(key, AUGMENT), scene.rows, strength(augment, scene), found, (fake, label))
+    return packing.pack(found[0]), found[1]
+
+  def play(scene: Scene, player: str) -> tuple[Play, Extras]:
+    latent, label = draw(scene.key, scene.rows)
+    generator = lambda latent, label: make(scene, scene.extras, latent, label)[0]  # noqa: E731
+    cost = jnp.float32(0)
+    if 'latent_optimization' in active:
+      score = lambda z: judge(scene, scene.extras, generator(z, label), label, LATENTS)[0][0]  # noqa: E731
+      latent, cost = active['latent_optimization'](scene.hyper)(score, latent)
+    fake, extras = make(scene, scene.extras, latent, label)
+    found = Play(*real(scene, player), fake, label, latent, inspector(scene, extras), generator, latent_cost=cost)
+    return found, extras
+
+  def inspector(scene: Scene, extras: Extras) -> Callable[[Array, Array | None], Look]:
+    """How terms look at D as it stands."""
+    return lambda x, label: judge(scene, extras, x, label, TERMS)[0]
+
+  def judged(scene: Scene, found: Play, extras: Extras, reals: bool = True) -> tuple[Play, Extras]:
+    """D looks at the reals, if asked to, and then at the fakes."""
+    if reals:
+      (logits, said), extras = judge(scene, extras, found.real, found.label, REAL)
+      found = found._replace(real_logits=logits, real_heads=said)
+    (logits, said), extras = judge(scene, extras, found.fake, found.fake_label, FAKE)
+    return found._replace(fake_logits=logits, fake_heads=said, inspect=inspector(scene, extras)), extras
+
+  def added(player: str, scene: Scene, found: Play, every: int = 1) -> tuple[Array, Extras, Metrics]:
+    """The player's terms of one interval. A lazy one has a turn of its own, and weighs `every` times as much there."""
+    total, kept, metrics = jnp.float32(0), Extras(), Metrics()
+    for term in terms[player]:
+      if term.every == every:
+        name = f'{player}_{term.name}'
+        value, seen, state = term.value(scene, found, scene.extras['terms'][name] if term.initial else None)
+        total += value * every
+        kept |= {name: state} if term.initial else {}
+        metrics |= {f'{player}/{name}': value for name, value in seen.items()}
+    return total, {'terms': {**scene.extras['terms'], **kept}} if kept else {}, metrics
+
+  def prior(key: Key, count: int, batch: Batch | None = None) -> Batch:
+    latent, label = draw(key, jnp.arange(count, dtype=jnp.int32))
+    if batch is not None and 'label' in batch:
+      label = batch['label']
+    return {'latent': latent} | ({} if label is None else {'label': label})
+
+  def evaluate(player: str, params: Params, extras: Extras, x: Array, label: Array | None) -> Any:
+    return nets[player].apply({'params': params[player], **extras[player]}, x, label)
+
+  def generate(params: Params, extras: Extras, prior: Batch) -> Batch:
+    return prior | {spec.field: evaluate('g', params, extras, prior['latent'], prior.get('label')).astype(jnp.float32)}
+
+  def score(params: Params, extras: Extras, batch: Batch) -> Array:
+    said = evaluate('d', params, extras, batch[spec.field], batch['label'] if classes else None)
+    return (said[0] if isinstance(said, tuple) else said).astype(jnp.float32)
+
+  return Players(classes, init, draw, forward, judge, play, judged, added, prior, generate,
+                 score if packing.size == 1 else None)  # fmt: skip
