@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ganjax.types import Array
 
@@ -83,9 +84,9 @@ def weights(times: Sequence[float], gammas: Sequence[float], time: float, expone
   return found / norm, float(np.sqrt(max(left, 0) / own))
 
 
-def overlap(t: Array, g: Array, u: Array, h: Array) -> np.ndarray:
+def overlap(t: ArrayLike, g: ArrayLike, u: ArrayLike, h: ArrayLike) -> np.ndarray:
   """The integral of the product of two profiles, (g + 1) s^g / t^(g + 1) up to t and that of (u, h); they broadcast."""
-  t, g, u, h = np.broadcast_arrays(t, g, u, h)
-  # With s = the earlier time: the profile that ends there is whole, of the other one only its beginning counts.
+  t, g, u, h = np.broadcast_arrays(*(np.asarray(x, np.float64) for x in (t, g, u, h)))
+  # Up to the earlier of the two times: that profile is in it whole, of the other only the beginning.
   share = np.where(t < u, (t / u) ** h, (u / t) ** g)
   return (g + 1) * (h + 1) / (g + h + 1) * share / np.maximum(t, u)

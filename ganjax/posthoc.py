@@ -36,11 +36,12 @@ def powers(ema: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
 
 def store(workdir: str | Path, state: TrainState, sigma_rels: Mapping[str, float], run_id: str) -> None:
   """Writes the power-function averages of a state on the host or a device; the file appears whole or not at all."""
-  about = {'step': int(state.step), 'images': int(state.images), 'sigma_rel': dict(sigma_rels), 'run_id': run_id}
+  step, images = (int(np.ravel(count)[0]) for count in (state.step, state.images))  # alike for all of a population
+  about = {'step': step, 'images': images, 'sigma_rel': dict(sigma_rels), 'run_id': run_id}
   kept = {name: state.ema[name] for name in sigma_rels}
   players = {player for params in kept.values() for player in params}
   extras = {player: state.extras[player] for player in sorted(players & state.extras.keys())}
-  write(Path(workdir) / FOLDER / f'{int(state.step)}.npz', {'ema': kept, 'extras': extras}, about)
+  write(Path(workdir) / FOLDER / f'{step}.npz', {'ema': kept, 'extras': extras}, about)
 
 
 def forget(workdir: str | Path, after: int) -> None:
@@ -92,15 +93,15 @@ def synthesize(workdir: str | Path, sigma_rel: float | None = None, step: int | 
 
 def wanted(sigma_rel: float | None, length_kimg: float | None, images: float) -> float:
   """The relative width asked for at so many images shown."""
-  if (sigma_rel is None) == (length_kimg is None):
+  if length_kimg is not None and sigma_rel is None:
+    field, given, unit = '--kimg', length_kimg, images / 1000
+  elif sigma_rel is not None and length_kimg is None:
+    field, given, unit = '--sigma-rel', sigma_rel, 1.0
+  else:
     raise ConfigError('--sigma-rel', sigma_rel, 'a relative width, or else --kimg, a width in thousands of images')
-  found = sigma_rel if length_kimg is None else length_kimg * 1000 / images
-  if not 0 < found <= averages.WIDEST:
-    field, given, unit = (
-      ('--sigma-rel', sigma_rel, 1.0) if length_kimg is None else ('--kimg', length_kimg, images / 1000)
-    )
+  if not 0 < given / unit <= averages.WIDEST:
     raise ConfigError(field, given, f'above 0, at most {averages.WIDEST * unit:.4g}, the plain mean')
-  return float(found)
+  return given / unit
 
 
 def write_average(workdir: str | Path, sigma_rel: float | None, length_kimg: float | None, step: int | None,
@@ -127,10 +128,9 @@ def read_average(path: str | Path) -> Averaged:
 
 def write(path: Path, tree: Any, about: Mapping[str, Any]) -> None:
   """A tree of arrays and what is to be known of it."""
+  arrays: dict[str, Any] = {name: np.asarray(leaf) for name, leaf in flatten(tree).items()}
   with replacing(path) as file:
-    np.savez(
-      file, **{name: np.asarray(leaf) for name, leaf in flatten(tree).items()}, about=np.array(json.dumps(about))
-    )
+    np.savez(file, **arrays, about=np.array(json.dumps(about)))
 
 
 def read(path: Path, prefixes: tuple[str, ...] = ()) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
