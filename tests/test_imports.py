@@ -33,6 +33,7 @@ ALLOWED = {
   'players': GAME,
   'ops': BASE,
   'nets': BASE | {'ops'},
+  'interop': BASE | {'nets', 'ops'},
   'data': BASE,
   'games': GAME,
   'optim': BASE,

@@ -71,16 +71,17 @@ class MinibatchDiscrimination(nn.Module):
     return jnp.concatenate([x, near.astype(x.dtype)], -1)
 
 
-def minibatch_std(x: Array, *, group: int = 4, axis: str | None = None) -> Array:
-  """Appends to x [B, ..., C] a channel, the mean standard deviation over groups of rows: [B, ..., C + 1].
+def minibatch_std(x: Array, *, group: int = 4, channels: int = 1, axis: str | None = None) -> Array:
+  """Appends to x [B, ..., C] the mean standard deviation over groups of rows: [B, ..., C + channels].
 
-  (Karras et al. 2018, section 3.) Groups are strided, rows i, i + N/group, ... of the global batch of N, as in
-  StyleGAN 2; a group that N can't fill is made as small as it must be.
+  (Karras et al. 2018, section 3.) Each of the `channels` looks at its share of the C features. Groups are strided,
+  rows i, i + N/group, ... of the global batch of N, as in StyleGAN 2; a group that N can't fill is made as small as
+  it must be.
   """
   everything = across.gather(x.astype(jnp.float32), axis)
-  n = everything.shape[0]
-  groups = everything.reshape(gcd(group, n), -1, *x.shape[1:])
+  n, c = everything.shape[0], x.shape[-1]
+  groups = everything.reshape(gcd(group, n), -1, *x.shape[1:-1], channels, c // channels)
   spread = jnp.sqrt(jnp.square(groups - groups.mean(0)).mean(0) + 1e-8)
-  value = spread.mean(range(1, x.ndim))[across.rows(x.shape[0], axis) % spread.shape[0]]
-  shape = (x.shape[0], *[1] * (x.ndim - 1))
-  return jnp.concatenate([x, jnp.broadcast_to(value.reshape(shape), (*x.shape[:-1], 1)).astype(x.dtype)], -1)
+  value = spread.mean((*range(1, x.ndim - 1), x.ndim))[across.rows(x.shape[0], axis) % spread.shape[0]]
+  shape = (x.shape[0], *[1] * (x.ndim - 2), channels)
+  return jnp.concatenate([x, jnp.broadcast_to(value.reshape(shape), (*x.shape[:-1], channels)).astype(x.dtype)], -1)
