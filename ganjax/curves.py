@@ -4,7 +4,7 @@ import json
 import math
 import os
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,17 @@ PROBABILITIES = {'d/real_prob': 'D(x), on real', 'd/fake_prob': 'D(G(z)), on gen
 
 
 def read(workdir: str | os.PathLike[str]) -> dict[str, Curve]:
-  """The curves in a workdir's metrics.jsonl, by metric; values that weren't finite are NaN."""
-  points: dict[str, list[tuple[float, float]]] = defaultdict(list)
+  """The curves in a workdir's metrics.jsonl, by metric; values that weren't finite are NaN.
+
+  A population's are the means over its members.
+  """
+  members = list(read_members(workdir).values())
+  return {name: mean([own[name] for own in members if name in own]) for name in {k: 0 for own in members for k in own}}
+
+
+def read_members(workdir: str | os.PathLike[str]) -> dict[int | None, dict[str, Curve]]:
+  """The curves of each member of a population; of a lone run, under None."""
+  points: dict[int | None, dict[str, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
   with (Path(workdir) / 'metrics.jsonl').open() as file:
     for line in file:
       try:
@@ -27,17 +36,34 @@ def read(workdir: str | os.PathLike[str]) -> dict[str, Curve]:
       except ValueError:  # the last line of a run that is writing it, or was killed
         break
       for name, value in record.items():
-        if name not in ('step', 'images', 'time'):
-          points[name].append((record['images'], math.nan if value is None else value))
-  return {name: (np.array(values)[:, 0], np.array(values)[:, 1]) for name, values in points.items()}
+        if name not in ('step', 'images', 'time', 'member'):
+          own = points[record.get('member')][name]
+          own.append((record['images'], math.nan if value is None else value))
+  return {
+    member: {name: (np.array(values)[:, 0], np.array(values)[:, 1]) for name, values in own.items()}
+    for member, own in points.items()
+  }
+
+
+def mean(several: Sequence[Curve]) -> Curve:
+  """The mean of curves, at each point of those that have it: a member may have been dropped."""
+  if len(several) == 1:
+    return several[0]
+  x, place = np.unique(np.concatenate([x for x, _ in several]), return_inverse=True)
+  y = np.concatenate([y for _, y in several])
+  return x, np.bincount(place, y) / np.bincount(place)
 
 
 def curves(workdir: str | os.PathLike[str]) -> Path:
-  """Draws workdir/curves.png: losses, D's probabilities, gradient norms, terms and evaluations over images shown."""
+  """Draws workdir/curves.png: losses, D's probabilities, gradient norms, terms and evaluations over images shown.
+
+  Of a population, the mean over its members, and each member faintly.
+  """
   from matplotlib.backends.backend_agg import FigureCanvasAgg
   from matplotlib.figure import Figure
 
   found = read(workdir)
+  members = read_members(workdir)
   shares = [curve for name, curve in found.items() if name.startswith(SHARE)]
   if shares:  # the extremes tell a collapse; a line for each of many classes tells nothing
     values = np.stack([y for _, y in shares])
@@ -52,7 +78,10 @@ def curves(workdir: str | os.PathLike[str]) -> Path:
   unit, word = next(((u, w) for u, w in ((1e6, 'millions'), (1e3, 'thousands')) if most >= 5 * u), (1, ''))
   for axes, (title, names, log) in zip(grid, panels, strict=False):
     for name, label in names.items():
-      line(axes, found[name][0] / unit, found[name][1], label)
+      color = line(axes, found[name][0] / unit, found[name][1], label)
+      for own in members.values() if len(members) > 1 else ():
+        if name in own:
+          axes.plot(own[name][0] / unit, own[name][1], color=color, alpha=0.25, linewidth=0.7)
     axes.set_title(title)
     axes.set_xlabel(f'images shown ({word})' if word else 'images shown')
     axes.grid(alpha=0.3)
@@ -92,15 +121,16 @@ def arrange(found: Mapping[str, Curve]) -> list[tuple[str, dict[str, str], bool]
   return [group for group in groups if group[1]]
 
 
-def line(axes: Any, x: np.ndarray, y: np.ndarray, label: str) -> None:
-  """One curve; a long one as its running mean, with the original behind."""
+def line(axes: Any, x: np.ndarray, y: np.ndarray, label: str) -> str:
+  """One curve; a long one as its running mean, with the original behind. Returns its colour."""
   style = {'marker': 'o', 'markersize': 3} if len(x) < 30 else {}
   if len(x) < SMOOTH_FROM:
-    axes.plot(x, y, label=label, linewidth=1.3, **style)
-    return
+    (drawn,) = axes.plot(x, y, label=label, linewidth=1.3, **style)
+    return drawn.get_color()
   width = len(x) // 50
   known = np.isfinite(y)
   total = np.convolve(np.where(known, y, 0), np.ones(width), 'same')
   mean = total / np.maximum(np.convolve(known, np.ones(width), 'same'), 1)
   (drawn,) = axes.plot(x, mean, label=label, linewidth=1.3)
   axes.plot(x, y, color=drawn.get_color(), alpha=0.2, linewidth=0.8)
+  return drawn.get_color()

@@ -5,17 +5,28 @@ import os
 from pathlib import Path
 
 from ganjax import config as configs
-from ganjax import log
+from ganjax import log, population
 from ganjax.data.sources import open_source
 from ganjax.errors import ConfigError
 from ganjax.evals.run import evaluator
 from ganjax.images import replacing
-from ganjax.sample import load, sampler
+from ganjax.sample import Trained, load_all, of_member, sampler
 
 
-def evaluate_run(workdir: str | Path, *, num: int | None = None, seed: int = 0, checkpoint: int | None = None) -> str:
-  """Evaluates a checkpoint of a run, adds the numbers to evaluation.json with how they were made, and tells them."""
-  trained = load(workdir, checkpoint)
+def evaluate_run(workdir: str | Path, *, num: int | None = None, seed: int = 0, checkpoint: int | None = None,
+                 member: int | None = None) -> str:  # fmt: skip
+  """Evaluates a checkpoint of a run, adds the numbers to evaluation.json with how they were made, and tells them.
+
+  Of a population all members are evaluated, or the one that is asked for.
+  """
+  whole = load_all(workdir, checkpoint)
+  own = population.combinations(whole.config.population)
+  members = range(len(own)) if own and member is None else [population.chosen(whole.config.population, member)]
+  return '\n'.join(evaluate_member(workdir, of_member(whole, m), num, seed) for m in members)
+
+
+def evaluate_member(workdir: str | Path, trained: Trained, num: int | None, seed: int) -> str:
+  """Evaluates a lone run, or a member of a population."""
   config = trained.config.copy_and_resolve_references().unlock()
   if num is not None:
     config = configs.complete(config, {'evaluate_num': num})
@@ -30,11 +41,12 @@ def evaluate_run(workdir: str | Path, *, num: int | None = None, seed: int = 0, 
   entry = {
     'step': trained.step, 'num': config.evaluate_num, 'seed': seed, 'average': next(iter(trained.state.ema), None),
     'config_hash': configs.fingerprint(trained.config), 'run_id': trained.meta['run_id'], 'versions': log.versions(), 'values': values,
-  }  # fmt: skip
+  } | ({} if trained.member is None else {'member': trained.member})  # fmt: skip
   entries = json.loads(path.read_text()) if path.exists() else []
   with replacing(path) as file:
     file.write(json.dumps([*entries, entry], indent=2).encode() + b'\n')
-  lines = [f'{config.name}, step {trained.step}, {config.evaluate_num} samples, seed {seed}', *told(values)]
+  of = '' if trained.member is None else f', member {trained.member}'
+  lines = [f'{config.name}{of}, step {trained.step}, {config.evaluate_num} samples, seed {seed}', *told(values)]
   return '\n'.join([*lines, f'written to {os.fspath(path)}'])
 
 

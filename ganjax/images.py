@@ -99,13 +99,14 @@ def picture(samples: np.ndarray, extra: Mapping[str, Any]) -> np.ndarray | None:
   return None
 
 
-def provenance(run_id: str, config_hash: str, step: int, seed: int) -> dict[str, str]:
-  """What a file of samples says of itself."""
+def provenance(run_id: str, config_hash: str, step: int, seed: int, member: int | None = None) -> dict[str, str]:
+  """What a file of samples says of itself; of a population's member, with the hash of the member's own config."""
   return {
     'run_id': run_id,
     'config_hash': config_hash,
     'step': str(step),
     'seed': str(seed),
+    **({} if member is None else {'member': str(member)}),
     'synthetic': 'true',
     'software': f'ganjax {__version__}',
   }

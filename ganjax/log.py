@@ -1,6 +1,7 @@
 """What a training tells: metrics.jsonl, TensorBoard, W&B, pictures, a progress bar. Process 0 only.
 
-`metrics.jsonl` has one JSON object a line: step, images shown, time (seconds since 1970) and the values.
+`metrics.jsonl` has one JSON object a line: step, images shown, time (seconds since 1970) and the values; of a
+population each line is one member's, which it names as `member`.
 A resumed run first drops the lines after its checkpoint, so the file is the uninterrupted run's but for
 the times.
 """
@@ -54,7 +55,7 @@ class Log:
   ) -> None:  # fmt: skip
     self.workdir, self.main = Path(workdir), jax.process_index() == 0
     self.bar = Progress(total_steps, batch_size, resume_step, progress if self.main else False)
-    self.events: EventFile | None = None
+    self.events: dict[int | None, EventFile] = {}  # by member, opened when first needed
     self.wandb: Any = None
     if not self.main:
       return
@@ -77,25 +78,30 @@ class Log:
     if not self.main:
       return
     os.truncate(self.workdir / 'metrics.jsonl', length_until(self.workdir / 'metrics.jsonl', step))
-    if self.tensorboard:
-      if self.events is not None:
-        self.events.close()
-      self.events = EventFile(self.workdir / 'tensorboard', start=step + 1)
+    self.close_events()
+    self.first = step + 1
 
-  def scalars(self, step: int, images: int, values: Mapping[str, float]) -> None:
-    """One line of metrics; values that aren't finite become null there."""
+  def event_file(self, member: int | None) -> EventFile:
+    """A member's own: TensorBoard shows each as a run."""
+    if member not in self.events:
+      self.events[member] = EventFile(folder(self.workdir / 'tensorboard', member), start=self.first)
+    return self.events[member]
+
+  def scalars(self, step: int, images: int, values: Mapping[str, float], member: int | None = None) -> None:
+    """One line of metrics, of a population's member; values that aren't finite become null there."""
     if not self.main:
       return
     numbers = {name: float(value) for name, value in values.items()}
     line: dict[str, float | None] = {'step': step, 'images': images, 'time': round(time.time(), 3)}
+    line |= {} if member is None else {'member': member}
     line |= {name: value if math.isfinite(value) else None for name, value in numbers.items()}
     self.lines.write(json.dumps(line).encode() + b'\n')
-    if self.events is not None:
-      self.events.scalars(step, numbers)
+    if self.tensorboard:
+      self.event_file(member).scalars(step, numbers)
     if self.wandb is not None:
-      self.wandb.log({'images': images, **numbers}, step=step)
+      self.wandb.log({'images': images, **{tagged(name, member): value for name, value in numbers.items()}}, step=step)
 
-  def progress(self, step: int, images: int, values: Mapping[str, float]) -> None:
+  def progress(self, step: int, images: int, values: Mapping[str, Any]) -> None:
     """Tells how far it is; cheap enough for every step."""
     self.bar.update(step, images, values)
 
@@ -103,30 +109,35 @@ class Log:
     """A line for the reader, above the bar."""
     self.bar.say(message)
 
-  def samples(self, step: int, drawn: Mapping[str, np.ndarray], spec: Spec, run: Mapping[str, Any]) -> Path | None:
-    """Saves samples with their provenance: samples/<step>.png, or .npz where they make no picture."""
+  def samples(self, step: int, drawn: Mapping[str, np.ndarray], spec: Spec, run: Mapping[str, Any],
+              member: int | None = None) -> Path | None:  # fmt: skip
+    """Saves samples with their provenance: samples/<step>.png, or .npz where they make no picture.
+
+    A population's are in samples/member_<m>/.
+    """
     if not self.main:
       return None
-    about = images.provenance(run['run_id'], run['config_hash'], step, run['config']['seed'])
+    about = images.provenance(run['run_id'], run['config_hash'], step, run['config']['seed'], member)
     image = images.picture(drawn[spec.field], spec.extra)
     if image is None:
-      path = self.workdir / 'samples' / f'{step:08d}.npz'
+      path = folder(self.workdir / 'samples', member) / f'{step:08d}.npz'
       images.save_npz(path, {spec.field: drawn[spec.field]}, about)
       return path
-    return self.image('samples', step, image, about)
+    return self.image('samples', step, image, about, member)
 
-  def image(self, name: str, step: int, image: np.ndarray, about: Mapping[str, str]) -> Path | None:
+  def image(self, name: str, step: int, image: np.ndarray, about: Mapping[str, str],
+            member: int | None = None) -> Path | None:  # fmt: skip
     """Saves uint8 [H, W, C] as <name>/<step>.png, with `about` in it, and shows it in TensorBoard and W&B."""
     if not self.main:
       return None
-    path = self.workdir / name / f'{step:08d}.png'
+    path = folder(self.workdir / name, member) / f'{step:08d}.png'
     images.save_png(path, image, about)
-    if self.events is not None:
-      self.events.image(step, name, path.read_bytes(), (image.shape[0], image.shape[1], image.shape[2]))
+    if self.tensorboard:
+      self.event_file(member).image(step, name, path.read_bytes(), (image.shape[0], image.shape[1], image.shape[2]))
     if self.wandb is not None:
       import wandb
 
-      self.wandb.log({name: wandb.Image(str(path))}, step=step)
+      self.wandb.log({tagged(name, member): wandb.Image(str(path))}, step=step)
     return path
 
   def curves(self) -> Path | None:
@@ -139,10 +150,25 @@ class Log:
     if not self.main:
       return
     self.lines.close()
-    if self.events is not None:
-      self.events.close()
+    self.close_events()
     if self.wandb is not None:
       self.wandb.finish()
+
+  def close_events(self) -> None:
+    """Closes the event files; what is written later goes to new ones."""
+    for file in self.events.values():
+      file.close()
+    self.events = {}
+
+
+def folder(path: Path, member: int | None) -> Path:
+  """Where a member's files are."""
+  return path if member is None else path / f'member_{member}'
+
+
+def tagged(name: str, member: int | None) -> str:
+  """A metric's name, where members have no files of their own."""
+  return name if member is None else f'member_{member}/{name}'
 
 
 def length_until(path: Path, step: int) -> int:

@@ -63,7 +63,9 @@ def parser() -> argparse.ArgumentParser:
   for sub in (sample, evaluate):
     sub.add_argument('--workdir', required=True, metavar='DIR', help='of the training')
     sub.add_argument('--checkpoint', type=int, metavar='STEP', help='which checkpoint (default: the newest intact one)')
-    sub.add_argument('--member', type=int, metavar='M', help='of a population: whose, from 0 (evaluate: by default all)')
+    sub.add_argument(
+      '--member', type=int, metavar='M', help='of a population: whose, from 0 (evaluate: by default all)'
+    )
   command('list', 'List experiments, games, networks, losses, terms, optimisers and data.')
   return top
 

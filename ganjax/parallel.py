@@ -133,7 +133,7 @@ class Program:
 
 
 def compile(game: Game, rules: Rules, mesh: Mesh, how: How = 'jit', *, steps: int = 1, read: Read | None = None,  # noqa: A001
-            resident: int = 0, unroll: bool | None = None) -> Program:  # fmt: skip
+            resident: int = 0, unroll: bool | None = None, members: bool = False, axes: Any = None) -> Program:  # fmt: skip
   """The training of a game as a compiled program.
 
   Args:
@@ -148,6 +148,9 @@ def compile(game: Game, rules: Rules, mesh: Mesh, how: How = 'jit', *, steps: in
       of them.
     unroll: several steps unrolled, or scanned. By default scanned, but for convolutional games on the
       CPU: XLA gives the body of a loop less of its fast paths there.
+    members: the state is a population's, its leaves [M, ...]: all members play the same steps, and a metric of one
+      member is the last axis of what it is for a lone run.
+    axes: what of the payload each member has of its own, as `in_axes` of `vmap`; None: all read the same.
   """
   axis = AXIS if how == 'pmap' else None
   split = NamedSharding(mesh, PartitionSpec(None, AXIS))
@@ -192,13 +195,14 @@ def compile(game: Game, rules: Rules, mesh: Mesh, how: How = 'jit', *, steps: in
         lambda state, part: one(wanted, state, part), state, jax.tree.map(lambda *x: jnp.stack(x), *parts)
       )
 
+    every = jax.vmap(run, in_axes=(0, axes), out_axes=(0, -1)) if members else run
     if how == 'pmap':
-      axes = (None, (None, 0) if resident else 0)
-      mapped = (lambda state, payload: run(state, payload[0])) if resident else run
-      return jax.pmap(mapped, AXIS, in_axes=axes, out_axes=None, devices=list(mesh.devices.flat), donate_argnums=0)  # type: ignore[arg-type]
+      mapped = (lambda state, payload: every(state, payload[0])) if resident else every
+      inputs = (None, (None, 0) if resident else 0)
+      return jax.pmap(mapped, AXIS, in_axes=inputs, out_axes=None, devices=list(mesh.devices.flat), donate_argnums=0)  # type: ignore[arg-type]
     everywhere = whole(mesh)
-    inputs = (everywhere, everywhere if resident else split)
-    return jax.jit(run, in_shardings=inputs, out_shardings=everywhere, donate_argnums=0)
+    shardings = (everywhere, everywhere if resident else split)
+    return jax.jit(every, in_shardings=shardings, out_shardings=everywhere, donate_argnums=0)
 
   return Program(build, game.turns, steps)
 
@@ -218,13 +222,17 @@ def shard(batch: Any, mesh: Mesh, how: How) -> Any:
   return jax.tree.map(lambda x: jax.make_array_from_process_local_data(split, x), batch)
 
 
-def unstack(metrics: Any) -> list[dict[str, float]]:
-  """Metrics of one call (fetched: this waits for the device) as one dict of floats for each of its steps."""
+def unstack(metrics: Any) -> list[dict[str, Any]]:
+  """Metrics of one call (fetched: this waits for the device) as a dict of numbers for each of its steps.
+
+  A number is a float, and for a population float64 [M].
+  """
   fetched = jax.device_get(metrics)
+  number = lambda x: np.asarray(x, np.float64) if np.ndim(x) else float(x)  # noqa: E731
   if isinstance(fetched, dict):
-    return [{name: float(value) for name, value in fetched.items()}]
+    return [{name: number(value) for name, value in fetched.items()}]
   return [
-    {name: float(value[i]) for name, value in segment.items()}
+    {name: number(value[i]) for name, value in segment.items()}
     for segment in fetched
     for i in range(len(next(iter(segment.values()))))
   ]

@@ -8,7 +8,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from ganjax import parallel
-from ganjax.train import assemble, payload
+from ganjax.assemble import assemble, payload
 
 SECONDS, CALLS = 5.0, 3  # measured for at least so long, and so many calls
 
@@ -18,7 +18,8 @@ def plan(config: ConfigDict) -> str:
   setup = assemble(config)
   began = time.perf_counter()
   state = parallel.place(setup.initial(), setup.mesh)
-  counts = {player: count(params) for player, params in state.params.items()}
+  members = len(setup.members)
+  counts = {player: count(params) // members for player, params in state.params.items()}
   held = sum(
     x.nbytes for x in jax.tree.leaves(jax.tree.map(np.asarray, (state.params, state.extras, state.opt, state.ema)))
   )
@@ -49,6 +50,7 @@ def plan(config: ConfigDict) -> str:
     + ' x '.join(map(str, setup.spec.shape))
     + (f', {setup.spec.count:,} examples' if setup.spec.count else ', unlimited'),
     'parameters': ', '.join(f'{player} {number:,}' for player, number in counts.items()),
+    **({'members': f'{members} in one program, each with these parameters'} if config.population else {}),
     'memory': f'{megabytes(held + data + used(temporary))} a device (state {megabytes(held)}, data {megabytes(data)}, step {megabytes(used(temporary))})',
     'to first step': f'{compiling:.1f} s (with compilation, or reading it from the cache)',
     'speed': f'{1000 * step / config.batch_size:.3g} s per 1,000 images ({1000 * step:.3g} ms a step of {config.batch_size}, measured on {calls * config.steps_per_call} steps)',

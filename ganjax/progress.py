@@ -5,12 +5,14 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 EVERY = 10.0  # seconds between lines
 REFRESH = 0.25  # and between changes of the bar
 
 
 class Progress:
-  """Steps and images a second, time left, losses, D(x) and D(G(z)), on standard error.
+  """Steps and images a second, time left, losses, D(x) and D(G(z)), on standard error; of a population, means.
 
   wanted: True for a bar, False for nothing, None for a bar if standard error is a terminal, else lines.
   """
@@ -65,10 +67,12 @@ class Progress:
         f'{short(rate)} steps/s, {short(rate * self.batch_size)} images/s, {duration((self.total - step) / rate)} left'
       )
     parts += [
-      f'{name.removesuffix("/loss")} {value:.3f}' for name, value in self.values.items() if name.endswith('/loss')
+      f'{name.removesuffix("/loss")} {np.nanmean(value):.3f}'
+      for name, value in self.values.items()
+      if name.endswith('/loss')
     ]
     names = {'d/real_prob': 'D(x)', 'd/fake_prob': 'D(G(z))'}
-    parts += [f'{shown} {self.values[name]:.2f}' for name, shown in names.items() if name in self.values]
+    parts += [f'{shown} {np.nanmean(self.values[name]):.2f}' for name, shown in names.items() if name in self.values]
     return ', '.join(parts)
 
   def say(self, message: str) -> None:

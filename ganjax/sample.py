@@ -1,7 +1,6 @@
 """Samples from a checkpoint alone: its config and spec make the game, no data set is needed."""
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +9,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from ganjax import config as configs
-from ganjax import images
+from ganjax import fields, images, population
 from ganjax import state as states
 from ganjax.data.spec import Spec
 from ganjax.errors import CheckpointError, ConfigError
@@ -23,7 +22,7 @@ CHUNK = 256  # samples generated at once
 
 
 class Trained(NamedTuple):
-  """A checkpoint with what it takes to use it."""
+  """A checkpoint with what it takes to use it; of a population, one member's, as if it were of a lone run."""
 
   config: ConfigDict
   spec: Spec
@@ -31,16 +30,30 @@ class Trained(NamedTuple):
   state: TrainState
   step: int
   meta: dict[str, Any]
+  member: int | None = None
 
 
 def initializer(config: ConfigDict, spec: Spec, game: Game, rules: Rules) -> Any:
-  """A jitted function of nothing that makes the state at step 0; it has `eval_shape()`."""
-  create = partial(states.create, game, rules)
-  return jax.jit(lambda: create(jax.random.key(config.seed), spec.example(), configs.hyper(config)))
+  """A jitted function of nothing that makes the state at step 0, of all members; it has `eval_shape()`."""
+  init = lambda seed, hyper: states.create(game, rules, jax.random.key(seed), spec.example(), hyper)  # noqa: E731
+  members = fields.members(config)
+  hyper = population.joined(config.population, [configs.hyper(own) for own in members])
+  if not config.population:
+    return jax.jit(lambda: init(config.seed, hyper))
+  return jax.jit(lambda: population.create(init, [own.seed for own in members], hyper))
 
 
-def load(workdir: str | Path, checkpoint: int | None = None) -> Trained:
-  """The newest intact checkpoint of a workdir, or the one of a step. Raises CheckpointError."""
+def load(workdir: str | Path, checkpoint: int | None = None, member: int | None = None) -> Trained:
+  """The newest intact checkpoint of a workdir, or the one of a step; of a population, a member's view of it.
+
+  Raises CheckpointError; ConfigError where a population's member isn't told, or isn't there.
+  """
+  whole = load_all(workdir, checkpoint)
+  return of_member(whole, population.chosen(whole.config.population, member))
+
+
+def load_all(workdir: str | Path, checkpoint: int | None = None) -> Trained:
+  """What `load` loads, with the state and the config of all members."""
   from ganjax.checkpoint import Checkpoints
 
   if not Path(workdir).is_dir():
@@ -54,6 +67,12 @@ def load(workdir: str | Path, checkpoint: int | None = None) -> Trained:
     device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     step, state, meta = checkpoints.restore(template, checkpoint, sharding=device)
   return Trained(config, spec, game, state, step, meta)
+
+
+def of_member(whole: Trained, member: int | None) -> Trained:
+  """One member's view; None: `whole` is of a lone run."""
+  config = fields.members(whole.config)[member or 0]
+  return whole._replace(config=config, state=population.view(whole.state, member), member=member)
 
 
 def averaged(state: TrainState) -> dict[str, Any]:
@@ -87,7 +106,8 @@ def sampler(game: Game) -> Callable[[TrainState], Generate]:
   return of
 
 
-def write_samples(workdir: str | Path, num: int, seed: int, out: str | Path, checkpoint: int | None = None) -> str:
+def write_samples(workdir: str | Path, num: int, seed: int, out: str | Path, checkpoint: int | None = None,
+                  member: int | None = None) -> str:  # fmt: skip
   """Draws `num` samples and writes a grid (.png) or arrays (.npz), with their provenance; says what it wrote.
 
   An .npz has the samples under the data's field ('image' uint8 [N, H, W, C], or 'row' [N, F]) with latents and labels.
@@ -97,9 +117,9 @@ def write_samples(workdir: str | Path, num: int, seed: int, out: str | Path, che
   path = Path(out)
   if path.suffix not in ('.png', '.npz'):
     raise ConfigError('--out', str(out), 'a file name that ends in .png or .npz')
-  trained = load(workdir, checkpoint)
+  trained = load(workdir, checkpoint, member)
   drawn = sampler(trained.game)(trained.state)(num, seed)
-  about = images.provenance(trained.meta['run_id'], configs.fingerprint(trained.config), trained.step, seed)
+  about = images.provenance(trained.meta['run_id'], configs.fingerprint(trained.config), trained.step, seed, member)
   samples = drawn[trained.spec.field]
   if path.suffix == '.npz':
     kept = images.to_uint8(samples) if trained.spec.field == 'image' else samples
@@ -109,4 +129,5 @@ def write_samples(workdir: str | Path, num: int, seed: int, out: str | Path, che
     if picture is None:
       raise ConfigError('--out', str(out), f'an .npz file: samples of shape {samples.shape[1:]} make no picture')
     images.save_png(path, picture, about)
-  return f'{path}: {num} samples of {trained.config.name}, step {trained.step}, seed {seed}'
+  of = '' if member is None else f', member {member}'
+  return f'{path}: {num} samples of {trained.config.name}{of}, step {trained.step}, seed {seed}'

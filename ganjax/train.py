@@ -4,66 +4,25 @@ import logging
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import jax
-import numpy as np
 from ml_collections import ConfigDict
 
-from ganjax import check, parallel
 from ganjax import config as configs
+from ganjax import parallel, population
+from ganjax.assemble import Setup, assemble, payload
 from ganjax.checkpoint import Checkpoints
-from ganjax.data.feed import Feed, open_feed
-from ganjax.data.sources import open_source
-from ganjax.data.spec import Source, Spec
 from ganjax.errors import ConfigError, Interrupted, TrainingError
 from ganjax.evals.run import evaluator
 from ganjax.log import Log, write_run
 from ganjax.monitor import NOT_LOG_ODDS
 from ganjax.record import NotFinite, Record
 from ganjax.run import Stop, Trace
-from ganjax.sample import initializer, sampler
+from ganjax.sample import sampler
 from ganjax.state import TrainState
-from ganjax.types import Game, Rules
 
 logger = logging.getLogger(__name__)
 IN_FLIGHT = 8  # calls dispatched ahead of the device: more would only delay a signal
-
-
-class Setup(NamedTuple):
-  """What a config comes to on this machine."""
-
-  config: ConfigDict
-  source: Source
-  spec: Spec
-  game: Game
-  rules: Rules
-  mesh: jax.sharding.Mesh
-  feed: Feed
-  resident: Any  # the whole set on every device, or None
-  initial: Any  # jitted () -> TrainState
-  play: parallel.Program
-
-
-def assemble(config: ConfigDict) -> Setup:
-  """Data, game, rules and the (not yet compiled) program of a complete config. Raises ConfigError, DataError."""
-  mesh = parallel.make_mesh(check.devices(config))
-  source = open_source(config.data)
-  check.check(config, source.spec, mesh.size)
-  game = configs.game(config, source.spec)
-  rules = configs.rules(config, game)
-  feed = open_feed(
-    source, batch=config.batch_size, seed=config.seed, process=(jax.process_index(), jax.process_count()),
-    flip=config.data.flip, resident={'auto': None, 'yes': True, 'no': False}[config.data.resident],
-    workers=config.data.workers, prefetch=config.data.prefetch,
-  )  # fmt: skip
-  play = parallel.compile(
-    game, rules, mesh, config.parallel, steps=config.steps_per_call, read=feed.read,
-    resident=config.batch_size if feed.resident else 0,
-  )  # fmt: skip
-  initial = initializer(config, source.spec, game, rules)
-  resident = parallel.hold(feed.payload(0, ()), mesh, config.parallel) if feed.resident else None
-  return Setup(config, source, source.spec, game, rules, mesh, feed, resident, initial, play)
 
 
 def train(config: ConfigDict, workdir: str | Path, *, adopt: bool = False, profile: bool = False,
@@ -90,17 +49,22 @@ def train(config: ConfigDict, workdir: str | Path, *, adopt: bool = False, profi
                                   tensorboard=config.tensorboard, wandb=config.wandb, resume_step=n))  # fmt: skip
     stop = stack.enter_context(Stop())
     trace = stack.enter_context(Trace(Path(workdir) / 'profile', profile))
-    record = Record(setup.game, config.log_every, meta)
+    record = Record(setup.game, config, meta)
     generate, evaluate = sampler(setup.game), evaluator(config, setup.spec, setup.source)
 
     def measure(before: int) -> dict[str, float]:
-      draw, found = generate(parallel.local(state)), {}
-      if evaluate and crosses(config.steps, before, n, config.evaluate_every):
-        found = evaluate(draw)
-        log.scalars(n, n * config.batch_size, found)
-      if crosses(config.steps, before, n, config.sample_every):
-        log.samples(n, draw(config.samples, config.seed), setup.spec, run)
-      return found
+      found = []
+      for member, view in population.views(parallel.local(state)):
+        if member in record.lost:
+          continue
+        own, draw = setup.members[member or 0], generate(view)
+        if evaluate and crosses(config.steps, before, n, config.evaluate_every):
+          found.append(evaluate(draw))
+          log.scalars(n, n * config.batch_size, found[-1], member)
+        if crosses(config.steps, before, n, config.sample_every):
+          about = run | {'config': own.to_dict(), 'config_hash': configs.fingerprint(own)}
+          log.samples(n, draw(config.samples, own.seed), setup.spec, about, member)
+      return population.best(found, **best(config))
 
     def save(values: dict[str, float], measured: int) -> None:
       about = {'config': config.to_dict(), 'spec': setup.spec.to_json(), 'run_id': run['run_id'], 'measured': measured}
@@ -118,9 +82,9 @@ def train(config: ConfigDict, workdir: str | Path, *, adopt: bool = False, profi
         crossed = partial(crosses, config.steps, before, n)
         stopping = stop.asked(crossed(config.log_every))
         pause = stopping or any(map(crossed, (config.save_every, config.sample_every, config.evaluate_every)))
-        for step, values in record.settle(before, metrics, leave=0 if pause else IN_FLIGHT):
-          log.scalars(step, step * config.batch_size, values)
-          for message in record.warnings(values, probabilities=config.loss.name not in NOT_LOG_ODDS):
+        for step, member, values in record.settle(before, metrics, leave=0 if pause else IN_FLIGHT):
+          log.scalars(step, step * config.batch_size, values, member)
+          for message in record.warnings(values, member, probabilities=config.loss.name not in NOT_LOG_ODDS):
             log.say(message)
         log.progress(n, n * config.batch_size, record.latest)
         trace.call(state)
@@ -170,7 +134,7 @@ def start(setup: Setup, checkpoints: Checkpoints, adopt: bool) -> tuple[int, Tra
   if left % config.steps_per_call:
     raise ConfigError('steps_per_call', config.steps_per_call, f'a divisor of the {left} steps that are left')
   # Rates and gammas are the config's to say, also of a run that is continued.
-  numbers = {name: np.float32(value) for name, value in configs.hyper(config).items()}
+  numbers = population.joined(config.population, [configs.hyper(own) for own in setup.members])
   return n, state.replace(hyper=parallel.place(numbers, setup.mesh)), meta
 
 
@@ -186,14 +150,4 @@ def roll_back(bad: NotFinite, setup: Setup, checkpoints: Checkpoints, record: Re
   record.rewind(meta)
   record.rollbacks += 1
   logger.warning('%s: back to step %d (rollback %d of %d)', bad, n, record.rollbacks, config.max_rollbacks)
-  return n, state.replace(key=jax.random.fold_in(state.key, record.rollbacks))
-
-
-def payload(setup: Setup, n: int) -> Any:
-  """What the call that begins at step `n` reads its batches from."""
-  if setup.resident is not None:
-    return setup.resident
-  turns, k = setup.game.turns, setup.config.steps_per_call
-  steps = setup.feed.payload(parallel.position(turns, n), [parallel.plays(turns, n + i) for i in range(k)])
-  placed = tuple(parallel.shard(batch, setup.mesh, setup.config.parallel) for batch in steps)
-  return placed[0] if k == 1 else placed
+  return n, state.replace(key=population.fold(state.key, record.rollbacks))

@@ -11,19 +11,19 @@ ROOT = Path(ganjax.__file__).parent
 
 # Room -> the rooms of ganjax that it may import. A package stands for all its modules.
 BASE = {'errors', 'types'}
-GAME = BASE | {'losses', 'terms', 'augment', 'conditioning', 'stabilizers', 'ops', 'nets', 'config', 'data', 'players', 'balance'}
+GAME = BASE | {'losses', 'terms', 'augment', 'conditioning', 'stabilizers', 'ops', 'nets', 'config', 'data', 'players'}
 STEP = BASE | {'ops', 'state', 'step'}
 LEAVES = BASE | {'state', 'snapshot', 'intact'}
 TRAIN = GAME | STEP | LEAVES | {
-  'games', 'optim', 'parallel', 'evals', 'checkpoint', 'log', 'images', 'monitor', 'record', 'run', 'sample', 'check',
+  'games', 'optim', 'parallel', 'population', 'evals', 'checkpoint', 'log', 'images', 'monitor', 'record', 'run', 'sample', 'check',
 }  # fmt: skip
 ALLOWED = {
   'errors': set(),
   'types': set(),
   'schema': BASE,
   'lookup': BASE,
-  'fields': BASE | {'schema', 'lookup'},
-  'config': BASE | {'schema', 'lookup', 'fields'},
+  'fields': BASE | {'schema', 'lookup', 'population'},
+  'config': BASE | {'schema', 'lookup', 'fields', 'balance'},
   'check': BASE | {'config'},
   'losses': BASE,
   'terms': BASE | {'ops'},
@@ -41,6 +41,7 @@ ALLOWED = {
   'balance': BASE,
   'posthoc': LEAVES | {'averages', 'images'},
   'state': BASE,
+  'population': BASE | {'schema', 'state'},
   'step': BASE | {'ops', 'state'},
   'parallel': STEP,
   'snapshot': BASE | {'state'},
@@ -53,12 +54,13 @@ ALLOWED = {
   'monitor': BASE,
   'log': LEAVES | {'images', 'curves', 'data', 'config', 'events', 'progress'},
   'evals': BASE | {'data', 'nets', 'ops', 'optim', 'images'},
-  'record': BASE | {'monitor', 'parallel'},
+  'record': BASE | {'monitor', 'parallel', 'population'},
   'run': BASE,
-  'sample': GAME | LEAVES | {'checkpoint', 'images', 'posthoc'},
-  'train': TRAIN,
+  'sample': GAME | LEAVES | {'checkpoint', 'images', 'posthoc', 'fields', 'population'},
+  'assemble': TRAIN | {'fields'},
+  'train': TRAIN | {'assemble'},
   'evaluate': TRAIN,
-  'plan': TRAIN | {'train'},
+  'plan': TRAIN | {'assemble'},
   'summary': TRAIN | {'evaluate'},
   'catalogue': BASE | {'config', 'lookup', 'schema'},
   'main': None,  # the top: anything

@@ -28,6 +28,8 @@ class Feed:
 
   `payload(first_position, plays_per_step)` is what `read` reads. Resident: always the same tree of arrays,
   the whole set with a 'seed'. Streaming: a tuple with the host batches [plays, B_local, ...] of each step.
+
+  A population's feed has a payload for all its members: mapped over `axes` of it, `read` is each member's own.
   """
 
   spec: Spec
@@ -35,16 +37,17 @@ class Feed:
   read: Callable[[Any, Array, Array], Batch]
   payload: Callable[[int, Sequence[int]], Any]
   close: Callable[[], None]
+  axes: Any = None  # as `in_axes` of `vmap`; None: all of it is everybody's
 
 
-def open_feed(source: Source, *, batch: int, seed: int, flip: bool = False, resident: bool | None = None,
+def open_feed(source: Source, *, batch: int, seed: int | Sequence[int], flip: bool = False, resident: bool | None = None,
               process: tuple[int, int] = (0, 1), workers: int = 0, prefetch: int = 8) -> Feed:  # fmt: skip
   """A feed of `source`.
 
   Args:
     source: from `open_source`.
     batch: the global batch size.
-    seed: of the order, the flips and a distribution's draws.
+    seed: of the order, the flips and a distribution's draws; a population has a list of its members'.
     flip: mirror every image left to right with probability 1/2.
     resident: the set lives on the device and is indexed inside the step (True), or is streamed from the
       host by Grain (False); None decides by size.
@@ -53,7 +56,8 @@ def open_feed(source: Source, *, batch: int, seed: int, flip: bool = False, resi
       release the interpreter's lock.
     prefetch: how many batches are read ahead.
 
-  Raises: ConfigError where the batch can't be split over the processes or rows are to be flipped.
+  Raises: ConfigError where the batch can't be split over the processes, rows are to be flipped, or members with
+  different seeds would have to be streamed to.
   """
   index, processes = process
   if batch < 1 or batch % processes:
@@ -63,24 +67,29 @@ def open_feed(source: Source, *, batch: int, seed: int, flip: bool = False, resi
   for name, given, least in (('workers', workers, 0), ('prefetch', prefetch, 1)):
     if given < least:
       raise ConfigError(f'data.{name}', given, f'{least} or more')
-  seed = int(seed) % 2**32
+  seeds = np.atleast_1d(np.asarray(seed, np.int64) % 2**32).astype(np.uint32)
+  several = len(set(seeds.tolist())) > 1
+  one, axis = (seeds, 0) if several else (seeds[0], None)
   if source.draw is not None:
     if resident is False:
       raise ConfigError('data.resident', False, f'true: {source.spec.name!r} is drawn on the device')
-    return constant(source.spec, partial(read_drawn, draw=source.draw, fold=source.fold), {'seed': np.uint32(seed)})
+    return constant(source.spec, partial(read_drawn, draw=source.draw, fold=source.fold), {'seed': one}, {'seed': axis})
   arrays = held(source, resident)
   if arrays is not None:
     read = partial(read_resident, batch=batch, count=len(source), flip=flip)
-    return constant(source.spec, read, {'arrays': arrays, 'seed': np.uint32(seed)})
+    return constant(source.spec, read, {'arrays': arrays, 'seed': one}, {'arrays': None, 'seed': axis})
+  if several:
+    raise ConfigError('population.seeds', tuple(seeds.tolist()), f'one seed: {source.spec.name!r} is streamed, and members '
+                      "with seeds of their own need the data in memory (data.resident='yes')")  # fmt: skip
   rows = np.arange(index * batch // processes, (index + 1) * batch // processes, dtype=np.int32)
-  stream = Stream(Batches(source, rows, batch, seed), workers, prefetch)
-  read = partial(read_streamed, seed=seed, flip=flip)
+  stream = Stream(Batches(source, rows, batch, int(seeds[0])), workers, prefetch)
+  read = partial(read_streamed, seed=int(seeds[0]), flip=flip)
   return Feed(source.spec, False, read, stream.payload, stream.close)
 
 
-def constant(spec: Spec, read: Callable[..., Batch], payload: Any) -> Feed:
+def constant(spec: Spec, read: Callable[..., Batch], payload: Any, axes: Any) -> Feed:
   """The feed whose payload never changes."""
-  return Feed(spec, True, read, lambda *_: payload, lambda: None)
+  return Feed(spec, True, read, lambda *_: payload, lambda: None, axes)
 
 
 def held(source: Source, resident: bool | None) -> dict[str, np.ndarray] | None:
