@@ -15,7 +15,7 @@ GAME = BASE | {'losses', 'terms', 'augment', 'conditioning', 'stabilizers', 'ops
 STEP = BASE | {'ops', 'state', 'step'}
 LEAVES = BASE | {'state', 'snapshot', 'intact'}
 TRAIN = GAME | STEP | LEAVES | {
-  'games', 'optim', 'parallel', 'population', 'evals', 'checkpoint', 'log', 'images', 'monitor', 'record', 'run', 'sample', 'check',
+  'games', 'optim', 'parallel', 'population', 'evals', 'checkpoint', 'log', 'images', 'monitor', 'record', 'run', 'sample', 'check', 'refine',
 }  # fmt: skip
 ALLOWED = {
   'errors': set(),
@@ -56,7 +56,8 @@ ALLOWED = {
   'evals': BASE | {'data', 'nets', 'ops', 'optim', 'images'},
   'record': BASE | {'monitor', 'parallel', 'population'},
   'run': BASE,
-  'sample': GAME | LEAVES | {'checkpoint', 'images', 'posthoc', 'fields', 'population'},
+  'refine': BASE,
+  'sample': GAME | LEAVES | {'checkpoint', 'images', 'refine', 'posthoc', 'fields', 'population'},
   'assemble': TRAIN | {'fields'},
   'train': TRAIN | {'assemble'},
   'evaluate': TRAIN,
