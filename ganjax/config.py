@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
+from ganjax import balance
 from ganjax.errors import ConfigError, nearest
 from ganjax.fields import complete
 from ganjax.fields import hyper as hyper  # part of what a config comes to
@@ -112,6 +113,8 @@ def terms(config: ConfigDict, player: str) -> list[ConfiguredTerm]:
   def bind(name: str, fields: dict[str, Any]) -> ConfiguredTerm:
     function = member_of('terms', name, f'terms.{player}')
     every = fields.pop('every')
+    if 'player' in keywords(function):
+      fields['player'] = player
 
     def value(scene: Scene, play: Play, state: Any) -> tuple[Array, Metrics, Any]:
       chosen = fields | numbers_of(function, f'{player}_{name}', scene.hyper)
@@ -124,7 +127,16 @@ def terms(config: ConfigDict, player: str) -> list[ConfiguredTerm]:
 
 def game(config: ConfigDict, spec: Any) -> Game:
   """The game. Its keywords are the section `play`; one that is a `Number` is to be read in `scene.hyper` instead."""
-  return module_of('games', config.game, 'game').game(config, spec, **config.play.to_dict())
+  playing = module_of('games', config.game, 'game').game(config, spec, **config.play.to_dict())
+  return balance.balanced(playing, balancing(config)) if config.balance else playing
+
+
+def balancing(config: ConfigDict) -> dict[str, balance.Rule]:
+  """The rules that hold players, by owner."""
+  sections = {owner: dict(fields) for owner, fields in config.balance.to_dict().items()}
+  return {
+    owner: partial(target(f'balance.{owner}', fields.pop('name'))[0], **fields) for owner, fields in sections.items()
+  }
 
 
 def rules(config: ConfigDict, playing: Game) -> Rules:

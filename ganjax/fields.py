@@ -122,11 +122,16 @@ def named(section: str, given: dict[str, Any], default: str) -> dict[str, Any]:
 
 
 def term_fields(player: str, given: Mapping[str, Any]) -> dict[str, Any]:
-  """The terms of one player's loss."""
+  """The terms of one player's loss. Whose it is they are told, if they ask for `player`."""
   filled = {}
   for name, fields in given.items():
     function = member_of('terms', name, f'terms.{player}')
-    filled[name] = fill(f'terms.{player}.{name}', fields, keywords(function) | {'every': Field(int, 1)})
+    only = importlib.import_module('ganjax.terms').ONLY.get(name, player)
+    if player != only:
+      raise ConfigError(
+        f'terms.{player}.{name}', fields, f'terms.{only}.{name}: it does not depend on what {player} does'
+      )
+    filled[name] = fill(f'terms.{player}.{name}', fields, keywords(function, ('player',)) | {'every': Field(int, 1)})
   return filled
 
 
@@ -186,7 +191,9 @@ def places(config: ConfigDict) -> dict[str, str]:
               for player, fields in config.optimizer.items()]  # fmt: skip
   sections += [(f'{player}_{name}', f'terms.{player}.{name}', member_of('terms', name, f'terms.{player}'))
                for player, group in config.terms.items() for name in group]  # fmt: skip
-  sections += [(name, f'stabilizers.{name}', member_of('stabilizers', name, 'stabilizers')) for name in config.stabilizers]
+  sections += [
+    (name, f'stabilizers.{name}', member_of('stabilizers', name, 'stabilizers')) for name in config.stabilizers
+  ]
   sections += [(name, name, target(name, config[name].name)[0]) for name in ('augment', 'conditioning')]
   sections.append(('play', 'play', module_of('games', config.game, 'game').game))
   return {
@@ -200,6 +207,8 @@ def places(config: ConfigDict) -> dict[str, str]:
 def members(config: ConfigDict) -> list[ConfigDict]:
   """The configs of the lone runs that the members of a population are; [config] where there is none."""
   where = {'seeds': 'seed'} | places(config)
-  own = [{where[name]: value for name, value in values.items()} for values in population.combinations(config.population)]
-  alone = {'population': {}} | ({'on_nan': 'stop'} if config.on_nan == 'drop' else {})
+  own = [
+    {where[name]: value for name, value in values.items()} for values in population.combinations(config.population)
+  ]
+  alone: dict[str, Any] = {'population': {}} | ({'on_nan': 'stop'} if config.on_nan == 'drop' else {})
   return [complete(config, alone | values) for values in own] or [config]

@@ -19,3 +19,7 @@ __all__ = ['consistency_fake', 'consistency_real', 'dragan', 'feature_matching',
 STATES = {'lecam': LECAM_STATE}  # at step 0
 # What a term asks of D besides the logit: head -> outputs, where 'features' stands for the features themselves (0).
 HEADS = {'rotation': {'rotation': 4}, 'feature_matching': {'features': 0}}
+# Terms that depend on one player's parameters alone: no gradient of theirs reaches the other.
+ONLY = dict.fromkeys(('consistency_real', 'dragan', 'r1', 'r1_finite_difference'), 'd') | dict.fromkeys(
+  ('latent_diversity', 'mode_seeking'), 'g'
+)

@@ -21,7 +21,7 @@ def orthogonal(
 
   Off the diagonal filters become orthogonal but keep their lengths (Brock et al. 2019, equation 3); with `diagonal`
   it is weight/2 |W W^T - I|_F^2, and they become orthonormal (Brock et al. 2017, 2019 equation 2). The half makes
-  the gradient that of the authors' code, 2 weight (W W^T * (1 - I)) W. `player` is the one whose loss it is added to.
+  the gradient that of the authors' code, 2 weight (W W^T * (1 - I)) W. `player` is the one whose loss it is added to, `terms.<player>.orthogonal`.
   """
   total = jnp.float32(0)
   for w in kernels(scene.params[player]):
