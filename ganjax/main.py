@@ -57,6 +57,11 @@ def parser() -> argparse.ArgumentParser:
   sample.add_argument(
     '--out', default='samples.png', metavar='FILE', help='.png: a grid; .npz: the arrays (default: %(default)s)'
   )
+  sample.add_argument('--method', default='plain', choices=('plain', 'rejection', 'langevin'), help='with D\'s help: keep '
+                      'what D takes for data, or walk through the latents towards it (default: %(default)s)')  # fmt: skip
+  sample.add_argument('--percentile', type=float, metavar='P', help='of rejection: higher is choosier (default: 80)')
+  sample.add_argument('--steps', type=int, metavar='N', help='of langevin (default: 1000)')
+  sample.add_argument('--step-size', type=float, metavar='E', help='of langevin (default: 0.01)')
   evaluate = command('evaluate', 'Measure a checkpoint against its data set.')
   evaluate.add_argument('--num', type=int, metavar='N', help="samples (default: the config's evaluate_num)")
   evaluate.add_argument('--seed', type=int, default=0, metavar='S', help='of the latents (default: %(default)s)')
@@ -106,7 +111,10 @@ def run(arguments: Sequence[str]) -> None:
   elif options.command == 'sample':
     from ganjax.sample import write_samples
 
-    print(write_samples(options.workdir, options.num, options.seed, options.out, options.checkpoint, options.member))
+    given = {name: getattr(options, name) for name in ('percentile', 'steps', 'step_size')}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    print(write_samples(options.workdir, options.num, options.seed, options.out, options.checkpoint, options.member,
+                        options.method, chosen))  # fmt: skip
   else:
     from ganjax.evaluate import evaluate_run
 

@@ -14,7 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ganjax.errors import ConfigError
+from ganjax.errors import ConfigError, unknown
+from ganjax.schema import keywords
 from ganjax.types import Array, Batch, Extras, Game, Key, Params
 
 __all__ = ['langevin', 'rejection']
@@ -22,8 +23,20 @@ __all__ = ['langevin', 'rejection']
 Drawn = Mapping[str, Any]  # what `Game.prior` gives, as JAX or NumPy arrays [N, ...]
 Refine = Callable[[Params, Extras, Key, Drawn], dict[str, np.ndarray]]
 
+KEY = 0x7266  # what a seed's key is folded with to make the key of a way
 CHUNK = 256  # samples generated at once
 BURN_IN, ACCEPT, NOISE = 0x6269, 0x6163, 0x6E6F  # what the key is folded with; candidates have 1, 2, ...
+
+
+def named(game: Game, method: str, options: Mapping[str, Any]) -> Refine | None:
+  """The way of a name with some of its keywords; None for 'plain'. Raises ConfigError for what it doesn't take."""
+  ways: dict[str, Callable[..., Refine | None]] = {'plain': lambda _: None, 'rejection': rejection, 'langevin': langevin}
+  if method not in ways:
+    raise unknown('--method', method, ways)
+  for name, value in options.items():
+    if name not in keywords(ways[method]):
+      raise ConfigError('--' + name.replace('_', '-'), value, f'nothing: --method {method} takes no such thing')
+  return ways[method](game, **options)
 
 
 def rejection(game: Game, *, percentile: float | None = 80.0, burn_in: int = 10_000, rounds: int = 100) -> Refine:

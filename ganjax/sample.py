@@ -1,6 +1,6 @@
 """Samples from a checkpoint alone: its config and spec make the game, no data set is needed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,7 +9,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from ganjax import config as configs
-from ganjax import fields, images, population
+from ganjax import fields, images, population, refine
 from ganjax import state as states
 from ganjax.data.spec import Spec
 from ganjax.errors import CheckpointError, ConfigError
@@ -81,10 +81,11 @@ def averaged(state: TrainState) -> dict[str, Any]:
   return {**state.params, **first}
 
 
-def sampler(game: Game) -> Callable[[TrainState], Generate]:
+def sampler(game: Game, refined: refine.Refine | None = None) -> Callable[[TrainState], Generate]:
   """`sampler(game)(state)(num, seed)` generates: compiled once for a game, for any state and number.
 
-  A sample depends on the seed and its own number, not on how many are drawn with it.
+  A sample depends on the seed and its own number, not on how many are drawn with it. `refined` is one of the ways
+  of `refine` to choose latents with D's help.
   """
   prior = jax.jit(lambda seed, count: game.prior(jax.random.key(seed), count, None), static_argnums=1)
   chunk = jax.jit(game.generate)
@@ -92,6 +93,8 @@ def sampler(game: Game) -> Callable[[TrainState], Generate]:
   def of(state: TrainState) -> Generate:
     def generate(num: int, seed: int) -> dict[str, np.ndarray]:
       drawn = jax.device_get(prior(seed, num))
+      if refined is not None:
+        drawn = refined(averaged(state), state.extras, jax.random.fold_in(jax.random.key(seed), refine.KEY), drawn)
       padded = {name: np.resize(x, (-(-num // CHUNK) * CHUNK, *x.shape[1:])) for name, x in drawn.items()}
       if num < CHUNK:
         padded = drawn
@@ -107,8 +110,10 @@ def sampler(game: Game) -> Callable[[TrainState], Generate]:
 
 
 def write_samples(workdir: str | Path, num: int, seed: int, out: str | Path, checkpoint: int | None = None,
-                  member: int | None = None) -> str:  # fmt: skip
+                  member: int | None = None, method: str = 'plain', options: Mapping[str, Any] | None = None) -> str:  # fmt: skip
   """Draws `num` samples and writes a grid (.png) or arrays (.npz), with their provenance; says what it wrote.
+
+  `method` 'rejection' or 'langevin' draws with D's help, with those `options` of `refine` that are given.
 
   An .npz has the samples under the data's field ('image' uint8 [N, H, W, C], or 'row' [N, F]) with latents and labels.
   """
@@ -118,8 +123,10 @@ def write_samples(workdir: str | Path, num: int, seed: int, out: str | Path, che
   if path.suffix not in ('.png', '.npz'):
     raise ConfigError('--out', str(out), 'a file name that ends in .png or .npz')
   trained = load(workdir, checkpoint, member)
-  drawn = sampler(trained.game)(trained.state)(num, seed)
+  refined = refine.named(trained.game, method, options or {})
+  drawn = sampler(trained.game, refined)(trained.state)(num, seed)
   about = images.provenance(trained.meta['run_id'], configs.fingerprint(trained.config), trained.step, seed, member)
+  about |= {} if refined is None else {'method': ' '.join([method, *(f'{k}={v}' for k, v in (options or {}).items())])}
   samples = drawn[trained.spec.field]
   if path.suffix == '.npz':
     kept = images.to_uint8(samples) if trained.spec.field == 'image' else samples
@@ -130,4 +137,4 @@ def write_samples(workdir: str | Path, num: int, seed: int, out: str | Path, che
       raise ConfigError('--out', str(out), f'an .npz file: samples of shape {samples.shape[1:]} make no picture')
     images.save_png(path, picture, about)
   of = '' if member is None else f', member {member}'
-  return f'{path}: {num} samples of {trained.config.name}{of}, step {trained.step}, seed {seed}'
+  return f'{path}: {num} samples of {trained.config.name}{of}, step {trained.step}, seed {seed}, {method}'

@@ -56,7 +56,7 @@ ALLOWED = {
   'evals': BASE | {'data', 'nets', 'ops', 'optim', 'images'},
   'record': BASE | {'monitor', 'parallel', 'population'},
   'run': BASE,
-  'refine': BASE,
+  'refine': BASE | {'schema'},
   'sample': GAME | LEAVES | {'checkpoint', 'images', 'refine', 'posthoc', 'fields', 'population'},
   'assemble': TRAIN | {'fields'},
   'train': TRAIN | {'assemble'},

@@ -92,6 +92,17 @@ def test_what_no_round_keeps_is_the_best():
   assert judge(found).mean() > judge(first).mean()
 
 
+def test_by_name():
+  game = exact()
+  assert refine.named(game, 'plain', {}) is None
+  with pytest.raises(ConfigError, match='--steps.*rejection'):
+    refine.named(game, 'rejection', {'steps': 3})
+  with pytest.raises(ConfigError, match='--method'):
+    refine.named(game, 'rejektion', {})
+  a = drawn(refine.named(game, 'langevin', {'steps': 3}), 4)['latent']
+  np.testing.assert_array_equal(a, drawn(refine.langevin(game, steps=3), 4)['latent'])
+
+
 @pytest.mark.parametrize(
   ('way', 'fields', 'named'),
   [
