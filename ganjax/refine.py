@@ -30,7 +30,11 @@ BURN_IN, ACCEPT, NOISE = 0x6269, 0x6163, 0x6E6F  # what the key is folded with; 
 
 def named(game: Game, method: str, options: Mapping[str, Any]) -> Refine | None:
   """The way of a name with some of its keywords; None for 'plain'. Raises ConfigError for what it doesn't take."""
-  ways: dict[str, Callable[..., Refine | None]] = {'plain': lambda _: None, 'rejection': rejection, 'langevin': langevin}
+  ways: dict[str, Callable[..., Refine | None]] = {
+    'plain': lambda _: None,
+    'rejection': rejection,
+    'langevin': langevin,
+  }
   if method not in ways:
     raise unknown('--method', method, ways)
   for name, value in options.items():

@@ -95,7 +95,7 @@ def test_what_no_round_keeps_is_the_best():
 def test_by_name():
   game = exact()
   assert refine.named(game, 'plain', {}) is None
-  with pytest.raises(ConfigError, match='--steps.*rejection'):
+  with pytest.raises(ConfigError, match=r'--steps.*rejection'):
     refine.named(game, 'rejection', {'steps': 3})
   with pytest.raises(ConfigError, match='--method'):
     refine.named(game, 'rejektion', {})
