@@ -46,20 +46,24 @@ class Players(NamedTuple):
   score: Callable[[Params, Extras, Batch], Array] | None
 
 
-def players(config: ConfigDict, spec: Spec, *, heads: Mapping[str, int] | None = None) -> Players:
-  """The players g and d of `config` on data of `spec`; D has the further `heads` a game asks for (name -> outputs)."""
+def players(config: ConfigDict, spec: Spec, *, heads: Mapping[str, int] | None = None,
+            latent: Callable[[Key], Array] | None = None) -> Players:  # fmt: skip
+  """The players g and d of `config` on data of `spec`; D has the further `heads` a game asks for (name -> outputs).
+
+  `latent(key) -> [Z]` draws one example's latent, if it is not to be `latent_dim` standard normals.
+  """
   augmentation, active = names.augmentation(config), names.stabilizers(config)
   terms = {player: names.terms(config, player) for player in 'dg'}
   packing = active['packing']({})() if 'packing' in active else ALONE
   nets = {'g': names.generator(config, spec), 'd': names.discriminator(config, spec, packing.size, heads or {})}
   classes = spec.classes if config.conditioning.name != 'none' else 0
-  dim = config.latent_dim
+  sample = latent or (lambda key: jax.random.normal(key, (config.latent_dim,)))
 
   def init(key: Key, batch: Batch) -> tuple[Params, Extras]:
     label = batch['label'][:1] if classes else None
     example = packing.pack(jnp.repeat(batch[spec.field][:1], packing.size, 0))
     params, extras = {}, {}
-    for i, (player, x) in enumerate({'g': jnp.zeros((1, dim)), 'd': example}.items()):
+    for i, (player, x) in enumerate({'g': jnp.zeros((1, *jax.eval_shape(sample, key).shape)), 'd': example}.items()):
       variables = dict(nets[player].init(jax.random.fold_in(key, i), x, label))
       params[player], extras[player] = variables.pop('params'), variables
     kept = {f'{player}_{term.name}': jax.tree.map(jnp.float32, term.initial)
@@ -69,7 +73,7 @@ def players(config: ConfigDict, spec: Spec, *, heads: Mapping[str, int] | None =
 
   def draw(key: Key, rows: Array) -> tuple[Array, Array | None]:
     keys = lambda kind: jax.vmap(partial(jax.random.fold_in, jax.random.fold_in(key, kind)))(rows)  # noqa: E731
-    latent = jax.vmap(lambda k: jax.random.normal(k, (dim,)))(keys(LATENT))
+    latent = jax.vmap(sample)(keys(LATENT))
     return latent, jax.vmap(lambda k: jax.random.randint(k, (), 0, classes))(keys(LABEL)) if classes else None
 
   def forward(scene: Scene, extras: Extras, player: str, x: Array, label: Array | None) -> tuple[Any, Extras]:

@@ -15,13 +15,17 @@ from ganjax.augment.augmentation import observe
 from ganjax.conditioning.conditioning import View
 from ganjax.data.spec import Spec
 from ganjax.ops import across
-from ganjax.players import players
+from ganjax.players import Players, players
 from ganjax.types import Array, Extras, Game, Loss, Metrics, Scene, Turn
 
 
 def game(config: ConfigDict, spec: Spec) -> Game:
   """The game of `config` on data of `spec`: players g and d; turns d (n_critic times), lazy terms, g."""
-  both = players(config, spec)
+  return between(config, spec, players(config, spec))
+
+
+def between(config: ConfigDict, spec: Spec, both: Players) -> Game:
+  """The game between two players that are given: for games that change what these do, not how it is played."""
   adversarial, active = names.loss(config), names.stabilizers(config)
   augmentation, conditioning = names.augmentation(config), names.conditioning(config)
   alone = conditioning(names.hyper(config)).alone
