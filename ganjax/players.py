@@ -43,6 +43,7 @@ class Players(NamedTuple):
   added: Callable[..., tuple[Array, Extras, Metrics]]  # player, scene, play, every -> its terms
   prior: Callable[[Key, int, Batch | None], Batch]
   generate: Callable[[Params, Extras, Batch], Batch]
+  look: Callable[[Params, Extras, Batch], Look]  # D's, in evaluation mode
   score: Callable[[Params, Extras, Batch], Array] | None
 
 
@@ -156,9 +157,12 @@ def players(config: ConfigDict, spec: Spec, *, heads: Mapping[str, int] | None =
   def generate(params: Params, extras: Extras, prior: Batch) -> Batch:
     return prior | {spec.field: evaluate('g', params, extras, prior['latent'], prior.get('label')).astype(jnp.float32)}
 
-  def score(params: Params, extras: Extras, batch: Batch) -> Array:
+  def look(params: Params, extras: Extras, batch: Batch) -> Look:
     said = evaluate('d', params, extras, batch[spec.field], batch['label'] if classes else None)
-    return (said[0] if isinstance(said, tuple) else said).astype(jnp.float32)
+    return jax.tree.map(lambda y: y.astype(jnp.float32), said if isinstance(said, tuple) else (said, {}))
 
-  return Players(classes, init, draw, forward, judge, play, judged, added, prior, generate,
+  def score(params: Params, extras: Extras, batch: Batch) -> Array:
+    return look(params, extras, batch)[0]
+
+  return Players(classes, init, draw, forward, judge, play, judged, added, prior, generate, look,
                  score if packing.size == 1 else None)  # fmt: skip
