@@ -3,11 +3,13 @@
 from typing import Any
 
 import jax
+import numpy as np
 from flax.errors import FlaxError
 from ml_collections import ConfigDict
 
 from ganjax import config as configs
 from ganjax.errors import ConfigError, nearest
+from ganjax.monitor import NOT_LOG_ODDS
 from ganjax.types import Game
 
 
@@ -43,10 +45,12 @@ def check(config: ConfigDict, spec: Any, device_count: int) -> None:
   playing = configs.game(config, spec)
   check_shapes(config, spec, playing)
   players = {player for turn in playing.turns for player in turn.players}
-  for section in ('optimizer', 'terms'):
+  for section in ('optimizer', 'terms', 'balance'):
     for player in config[section]:
       if player not in players:
         raise ConfigError(section, player, 'the players ' + ', '.join(sorted(players)), nearest(player, players))
+  check_balance(config)
+  check_frozen(config, spec, playing)
 
 
 def check_packing(config: ConfigDict, parts: int) -> None:
@@ -59,6 +63,44 @@ def check_packing(config: ConfigDict, parts: int) -> None:
   if size > 1 and config.conditioning.name != 'none':
     raise ConfigError('stabilizers.packing.size', size, f"1 with conditioning {config.conditioning.name!r}: a pack has "
                       'no label of its own')  # fmt: skip
+
+
+def check_balance(config: ConfigDict) -> None:
+  """Refuses rules that would hold everybody, or look at what the losses don't tell."""
+  owners = {fields.name: owner for owner, fields in config.balance.items()}
+  warming = [owner for owner, fields in config.balance.items() if fields.name == 'warmup']
+  if len(warming) > 1:
+    raise ConfigError(f'balance.{warming[1]}.name', 'warmup', f'another rule: {warming[0]} has its warm-up already')
+  if 'accuracy_below' in owners and (
+    config.loss.name in NOT_LOG_ODDS or configs.conditioning(config)(configs.hyper(config)).alone
+  ):
+    raise ConfigError(f'balance.{owners["accuracy_below"]}.name', 'accuracy_below', "'loss_above' or 'warmup': with this "
+                      'loss or conditioning D has no logit that is above 0 for reals')  # fmt: skip
+  if 'loss_above' in owners:
+    logits = np.linspace(-4, 4, 17, dtype=np.float32)
+    pair = configs.loss(config)
+    lowest = min(float(side(r, logits).min()) for side in (pair.d, pair.g) for r in (logits, logits[::-1], 0 * logits))
+    if lowest < -1e-6:
+      raise ConfigError(f'balance.{owners["loss_above"]}.name', 'loss_above', f"another rule: the loss {config.loss.name!r} "
+                        'can be negative, and a ratio of such losses says nothing')  # fmt: skip
+
+
+def check_frozen(config: ConfigDict, spec: Any, playing: Game) -> None:
+  """Refuses to freeze modules that a player doesn't have."""
+  asked = {player: fields.freeze for player, fields in config.optimizer.items() if fields.get('freeze')}
+  if not asked:
+    return
+  params, _ = jax.eval_shape(playing.init, jax.random.key(0), spec.example(2))
+  for player, names in asked.items():
+    paths = jax.tree_util.tree_flatten_with_path(params[player])[0]
+    leaves = [jax.tree_util.keystr(path, simple=True, separator='.').split('.') for path, _ in paths]
+    modules = {'.'.join(leaf[:depth]) for leaf in leaves for depth in range(1, len(leaf) + 1)}
+    for name in names:
+      if name not in modules:
+        top = ', '.join(sorted(params[player]))
+        raise ConfigError(
+          f'optimizer.{player}.freeze', name, f'modules of {player}, or parts of them: {top}', nearest(name, modules)
+        )
 
 
 def check_shapes(config: ConfigDict, spec: Any, playing: Game) -> None:

@@ -19,8 +19,8 @@ def make_step(game: Game, rules: Rules, *, due: Collection[int] | None = None, a
 
   `batch` leaves are [plays, B, ...], one slot for each play on fresh data. `due` are the indices
   of the turns played (all, if None): they are chosen outside, so a lazy turn costs no branch.
-  Metrics are scalars, the mean over a turn's plays; `<player>/grad_norm` and `<player>/norm`
-  (of its parameters after the move) come from here, the others from the losses.
+  Metrics are scalars, the mean over a turn's plays; `<player>/grad_norm`, `<player>/norm`
+  (of its parameters after the move) and `<player>/moved` (with `Turn.when`) come from here, the others from the losses.
   """
   turns = [(i, turn) for i, turn in enumerate(game.turns) if due is None or i in due]
 
@@ -43,6 +43,8 @@ def make_step(game: Game, rules: Rules, *, due: Collection[int] | None = None, a
         kind = 'grad_norm' if turn.every == 1 else 'lazy_grad_norm'
         metrics[f'{player}/{kind}'] = optax.global_norm(grads[player])
         metrics[f'{player}/norm'] = optax.global_norm(params[player])
+        if go is not None:
+          metrics[f'{player}/moved'] = go.astype(jnp.float32)
       return scene._replace(params=params, opt=opt, extras=extras), metrics
 
     scene = Scene(

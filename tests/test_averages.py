@@ -76,10 +76,9 @@ def test_several_at_once_each_by_its_own_definition():
   """Half-life, constant and power-function averages of one training, recomputed from the parameters of every step."""
   kinds = {'short': {'halflife_kimg': 0.02, 'rampup': 0.0}, 'fixed': {'decay': 0.8}, 'p10': {'sigma_rel': 0.1}}
   config = tiny.complete(ema=kinds, optimizer__g__learning_rate=0.1)
-  state = tiny.initial(config, *tiny.game(config))
-  expected = jax.device_get({name: state.ema[name]['g'] for name in kinds})
-  for n in range(4):
-    state, _ = tiny.play(config, 1, begin=state, first=n)
+  first = tiny.initial(config, *tiny.game(config))
+  expected = {name: first.ema[name]['g'] for name in kinds}
+  for n, (state, _) in enumerate(tiny.each(config, 4)):
     betas = {'short': 0.5 ** (16 / 20), 'fixed': 0.8, 'p10': (1 - 1 / (n + 1)) ** (gamma(0.1) + 1)}
     for name, beta in betas.items():
       mix = lambda old, new, beta=beta: beta * old + (1 - beta) * new  # noqa: E731

@@ -24,7 +24,7 @@ ALLOWED = {
   'lookup': BASE,
   'fields': BASE | {'schema', 'lookup', 'population'},
   'config': BASE | {'schema', 'lookup', 'fields', 'balance'},
-  'check': BASE | {'config'},
+  'check': BASE | {'config', 'monitor'},
   'losses': BASE,
   'terms': BASE | {'ops'},
   'augment': BASE | {'ops'},

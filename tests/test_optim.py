@@ -10,7 +10,7 @@ import optax
 import pytest
 import tiny
 
-from ganjax import averages, optim, parallel
+from ganjax import averages, check, optim, parallel
 from ganjax import config as configs
 from ganjax import state as states
 from ganjax.errors import ConfigError
@@ -341,3 +341,16 @@ def test_frozen_layers_in_training():
   moved = {name: tiny.difference(after.params['d'][name], before.params['d'][name]) for name in before.params['d']}
   assert moved.pop('hidden0') == 0
   assert min(moved.values()) > 0
+
+
+@pytest.mark.parametrize(
+  ('names', 'told'),
+  [
+    (('hidden1',), r"optimizer.d.freeze: given 'hidden1', valid: modules of d, .*hidden0.*; did you mean 'hidden0'"),
+    (('hidden0.kernle',), r"given 'hidden0.kernle', .*; did you mean 'hidden0.kernel'"),
+  ],
+)
+def test_unknown_modules_cannot_be_frozen(names, told):
+  with pytest.raises(ConfigError, match=told):
+    check.check(tiny.complete(optimizer__d__freeze=names), tiny.ROWS, 1)
+  check.check(tiny.complete(optimizer__d__freeze=('hidden0.kernel',)), tiny.ROWS, 1)

@@ -4,12 +4,10 @@ import jax
 import numpy as np
 import pytest
 import tiny
-from running import ROWS, command, experiment, finish, start, state_of
 
 from ganjax import posthoc
 from ganjax.averages import gamma
 from ganjax.errors import CheckpointError, ConfigError
-from ganjax.snapshot import flatten
 
 POWERS = {'p05': {'sigma_rel': 0.05}, 'p10': {'sigma_rel': 0.1}}
 
@@ -19,9 +17,7 @@ def trained(tmp_path_factory):
   """A workdir with stored averages of 40 steps, by 4; and G's parameters after every step."""
   workdir, seen = tmp_path_factory.mktemp('trained'), []
   config = tiny.complete(ema=POWERS, optimizer__g__learning_rate=0.01)
-  state = tiny.initial(config, *tiny.game(config))
-  for n in range(40):
-    state, _ = tiny.play(config, 1, begin=state, first=n)
+  for state, _ in tiny.each(config, 40):
     seen.append(state.params['g'])
     if state.step % 4 == 0:
       posthoc.store(workdir, state, posthoc.powers(config.ema), 'run')

@@ -1,5 +1,6 @@
 """The smallest games that have everything: shared by the tests of step, devices and loop."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -68,6 +69,18 @@ def play(config: ConfigDict, steps: int, *, how: str = 'jit', devices: int = 1, 
     now, metrics = program(n, now, placed[0] if per_call == 1 else placed)
     seen += parallel.unstack(metrics)
   return jax.device_get(now), seen
+
+
+def each(config: ConfigDict, steps: int) -> Iterator[tuple[Any, dict[str, float]]]:
+  """State and metrics after each step."""
+  spec, playing, rules = game(config)
+  mesh = parallel.make_mesh(1)
+  program = parallel.compile(playing, rules, mesh)
+  now = parallel.place(initial(config, spec, playing, rules), mesh)
+  for n in range(steps):
+    part = batch(spec, n, parallel.plays(playing.turns, n), config.batch_size)
+    now, metrics = program(n, now, parallel.shard(jax.device_get(part), mesh, 'jit'))
+    yield jax.device_get(now), parallel.unstack(metrics)[0]
 
 
 def difference(a: Any, b: Any) -> float:
