@@ -103,7 +103,13 @@ def best(found: Sequence[dict[str, float]], best_metric: str | None, best_mode: 
 
 def view(state: TrainState, member: int | None) -> TrainState:
   """The state of one member, as that of a lone run; None: the state is one."""
-  return state if member is None else jax.tree.map(lambda x: x[member], state)
+  return state if member is None else taken(state, member)
+
+
+@jax.jit
+def taken(tree: Any, member: Any) -> Any:
+  """Each leaf's `member`-th part, by one program for all of them."""
+  return jax.tree.map(lambda x: x[member], tree)
 
 
 def views(state: TrainState) -> Iterator[tuple[int | None, TrainState]]:
