@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from ganjax.types import Adversarial, Array
 
-__all__ = ['f_divergence', 'hinge', 'logistic', 'lsgan', 'minimax', 'non_saturating', 'relativistic',
+__all__ = ['energy', 'f_divergence', 'hinge', 'logistic', 'lsgan', 'minimax', 'non_saturating', 'relativistic',
            'relativistic_average', 'wasserstein']  # fmt: skip
 
 Function = Callable[[Array], Array]
@@ -84,6 +84,14 @@ def hinge() -> Adversarial:
   D: E max(0, 1 - D(x)) + E max(0, 1 + D(G(z))), G: -E D(G(z)).
   """
   return additive(lambda r: relu(1 - r), lambda f: relu(1 + f), lambda f: -f)
+
+
+def energy(*, margin: float = 1.0) -> Adversarial:
+  """EBGAN: low energy for data, at least `margin` for samples (Zhao et al. 2017, equations 1 and 2, arXiv:1609.03126).
+
+  The energy is minus the logit, as of `nets/autoencoder.py`: D: L(x) + max(0, margin - L(G(z))), G: L(G(z)).
+  """
+  return additive(lambda r: -r, lambda f: relu(margin + f), lambda f: -f)
 
 
 # Relativistic losses: what a player wants high enters an outer function that falls.
