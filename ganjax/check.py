@@ -49,6 +49,8 @@ def check(config: ConfigDict, spec: Any, device_count: int) -> None:
     for player in config[section]:
       if player not in players:
         raise ConfigError(section, player, 'the players ' + ', '.join(sorted(players)), nearest(player, players))
+  if config.ema_snapshot_every and not any(fields.sigma_rel for fields in config.ema.values()):
+    raise ConfigError('ema_snapshot_every', config.ema_snapshot_every, '0, or averages to store: ema.<name>.sigma_rel')
   check_balance(config)
   check_frozen(config, spec, playing)
 

@@ -10,11 +10,11 @@ from ganjax.data.sources import open_source
 from ganjax.errors import ConfigError
 from ganjax.evals.run import evaluator
 from ganjax.images import replacing
-from ganjax.sample import Trained, load_all, of_member, sampler
+from ganjax.sample import Trained, load_all, of_member, sampler, with_average
 
 
 def evaluate_run(workdir: str | Path, *, num: int | None = None, seed: int = 0, checkpoint: int | None = None,
-                 member: int | None = None) -> str:  # fmt: skip
+                 member: int | None = None, ema: str | None = None) -> str:  # fmt: skip
   """Evaluates a checkpoint of a run, adds the numbers to evaluation.json with how they were made, and tells them.
 
   Of a population all members are evaluated, or the one that is asked for.
@@ -22,7 +22,7 @@ def evaluate_run(workdir: str | Path, *, num: int | None = None, seed: int = 0, 
   whole = load_all(workdir, checkpoint)
   own = population.combinations(whole.config.population)
   members = range(len(own)) if own and member is None else [population.chosen(whole.config.population, member)]
-  return '\n'.join(evaluate_member(workdir, of_member(whole, m), num, seed) for m in members)
+  return '\n'.join(evaluate_member(workdir, with_average(of_member(whole, m), ema), num, seed) for m in members)
 
 
 def evaluate_member(workdir: str | Path, trained: Trained, num: int | None, seed: int) -> str:

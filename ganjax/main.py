@@ -71,6 +71,16 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument(
       '--member', type=int, metavar='M', help='of a population: whose, from 0 (evaluate: by default all)'
     )
+    sub.add_argument('--ema', metavar='NAME', help='which average of the parameters: a name, a file that `ganjax ema` '
+                     'wrote, or none (default: the first)')  # fmt: skip
+  ema = command('ema', "Make an average of any length from the stored ones of a training's ema_snapshot_every.")
+  ema.add_argument('--workdir', required=True, metavar='DIR', help='of the training')
+  ema.add_argument('--sigma-rel', type=float, metavar='R', help='width, as a share of the training so far: 0.05, 0.15')
+  ema.add_argument('--kimg', type=float, metavar='K', help='or the width in thousands of images')
+  ema.add_argument(
+    '--step', type=int, metavar='STEP', help='as of which step; best one stored (default: the last stored)'
+  )
+  ema.add_argument('--out', metavar='FILE', help='.npz file for `ganjax sample --ema FILE` (default: in DIR/ema)')
   command('list', 'List experiments, games, networks, losses, terms, optimisers and data.')
   return top
 
@@ -114,13 +124,22 @@ def run(arguments: Sequence[str]) -> None:
     given = {name: getattr(options, name) for name in ('percentile', 'steps', 'step_size')}
     chosen = {name: value for name, value in given.items() if value is not None}
     print(write_samples(options.workdir, options.num, options.seed, options.out, options.checkpoint, options.member,
-                        options.method, chosen))  # fmt: skip
+                        options.method, chosen, ema=options.ema))  # fmt: skip
+  elif options.command == 'ema':
+    from ganjax.posthoc import write_average
+
+    print(write_average(options.workdir, options.sigma_rel, options.kimg, options.step, options.out))
   else:
     from ganjax.evaluate import evaluate_run
 
     print(
       evaluate_run(
-        options.workdir, num=options.num, seed=options.seed, checkpoint=options.checkpoint, member=options.member
+        options.workdir,
+        num=options.num,
+        seed=options.seed,
+        checkpoint=options.checkpoint,
+        member=options.member,
+        ema=options.ema,
       )
     )
 

@@ -48,7 +48,7 @@ def forget(workdir: str | Path, after: int) -> None:
   """Removes what was stored after a step: a training that goes on from there stores it anew."""
   for step, path in stored(workdir).items():
     if step > after:
-      path.unlink()
+      path.unlink(missing_ok=True)  # every process does this
 
 
 def stored(workdir: str | Path) -> dict[int, Path]:

@@ -9,10 +9,11 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from ganjax import config as configs
-from ganjax import fields, images, population, refine
+from ganjax import fields, images, population, posthoc, refine
 from ganjax import state as states
 from ganjax.data.spec import Spec
-from ganjax.errors import CheckpointError, ConfigError
+from ganjax.errors import CheckpointError, ConfigError, nearest
+from ganjax.snapshot import flatten
 from ganjax.state import TrainState
 from ganjax.types import Game, Rules
 
@@ -81,6 +82,31 @@ def averaged(state: TrainState) -> dict[str, Any]:
   return {**state.params, **first}
 
 
+def with_average(trained: Trained, ema: str | None) -> Trained:
+  """`trained` with one average: of that name, from a file that `ganjax ema` wrote, or 'none'; None leaves it as it is.
+
+  Raises ConfigError for a name that isn't there, CheckpointError for a file that doesn't fit.
+  """
+  state, names = trained.state, ('none', *trained.state.ema)
+  if ema is None:
+    return trained
+  if ema in names:
+    return trained._replace(state=state.replace(ema={name: state.ema[name] for name in state.ema if name == ema}))
+  if not ema.endswith('.npz'):
+    raise ConfigError('--ema', ema, f'{", ".join(names)}, or a file .npz that `ganjax ema` wrote', nearest(ema, names))
+  made = posthoc.read_average(ema)
+  found = {'params': made.params, 'extras': made.extras}
+  if trained.member is not None:
+    found = population.taken(found, trained.member)
+  own = {'params': {p: state.params[p] for p in made.params}, 'extras': {p: state.extras[p] for p in made.extras}}
+  shapes = [{path: np.shape(leaf) for path, leaf in flatten(tree).items()} for tree in (own, found)]
+  if shapes[0] != shapes[1]:
+    raise CheckpointError(f'{ema} does not fit: it is of other networks than this run has')
+  return trained._replace(
+    state=state.replace(ema={ema: found['params']}, extras=state.extras | found.get('extras', {}))
+  )
+
+
 def sampler(game: Game, refined: refine.Refine | None = None) -> Callable[[TrainState], Generate]:
   """`sampler(game)(state)(num, seed)` generates: compiled once for a game, for any state and number.
 
@@ -110,9 +136,11 @@ def sampler(game: Game, refined: refine.Refine | None = None) -> Callable[[Train
 
 
 def write_samples(workdir: str | Path, num: int, seed: int, out: str | Path, checkpoint: int | None = None,
-                  member: int | None = None, method: str = 'plain', options: Mapping[str, Any] | None = None) -> str:  # fmt: skip
+                  member: int | None = None, method: str = 'plain', options: Mapping[str, Any] | None = None, *,
+                  ema: str | None = None) -> str:  # fmt: skip
   """Draws `num` samples and writes a grid (.png) or arrays (.npz), with their provenance; says what it wrote.
 
+  `ema` chooses among averages, see `with_average`.
   `method` 'rejection' or 'langevin' draws with D's help, with those `options` of `refine` that are given.
 
   An .npz has the samples under the data's field ('image' uint8 [N, H, W, C], or 'row' [N, F]) with latents and labels.
@@ -122,11 +150,12 @@ def write_samples(workdir: str | Path, num: int, seed: int, out: str | Path, che
   path = Path(out)
   if path.suffix not in ('.png', '.npz'):
     raise ConfigError('--out', str(out), 'a file name that ends in .png or .npz')
-  trained = load(workdir, checkpoint, member)
+  trained = with_average(load(workdir, checkpoint, member), ema)
   refined = refine.named(trained.game, method, options or {})
   drawn = sampler(trained.game, refined)(trained.state)(num, seed)
   about = images.provenance(trained.meta['run_id'], configs.fingerprint(trained.config), trained.step, seed, member)
   about |= {} if refined is None else {'method': ' '.join([method, *(f'{k}={v}' for k, v in (options or {}).items())])}
+  about['average'] = next(iter(trained.state.ema), 'none')
   samples = drawn[trained.spec.field]
   if path.suffix == '.npz':
     kept = images.to_uint8(samples) if trained.spec.field == 'image' else samples

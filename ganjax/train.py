@@ -9,7 +9,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from ganjax import config as configs
-from ganjax import parallel, population
+from ganjax import parallel, population, posthoc
 from ganjax.assemble import Setup, assemble, payload
 from ganjax.checkpoint import Checkpoints
 from ganjax.errors import ConfigError, Interrupted, TrainingError
@@ -31,7 +31,7 @@ def train(config: ConfigDict, workdir: str | Path, *, adopt: bool = False, profi
 
   Args:
     config: complete; `config.steps` is where the training ends, not how many steps are added.
-    workdir: gets checkpoints/, metrics.jsonl, run.json, samples/, curves.png and TensorBoard events.
+    workdir: gets checkpoints/, metrics.jsonl, run.json, samples/, ema/, curves.png and TensorBoard events.
     adopt: continue from a checkpoint whose state has another shape; what no longer fits starts anew.
     profile: write a trace of a few steps to workdir/profile.
     progress: a progress bar; by default one where there is a terminal, else a line now and then.
@@ -44,6 +44,7 @@ def train(config: ConfigDict, workdir: str | Path, *, adopt: bool = False, profi
     stack.callback(setup.feed.close)
     checkpoints = stack.enter_context(Checkpoints(workdir, keep=config.keep, **best(config)))
     n, state, meta = start(setup, checkpoints, adopt)
+    posthoc.forget(workdir, after=n)
     run = write_run(workdir, config, resumed=n)
     log = stack.enter_context(Log(workdir, total_steps=config.steps, batch_size=config.batch_size, progress=progress,
                                   tensorboard=config.tensorboard, wandb=config.wandb, resume_step=n))  # fmt: skip
@@ -51,6 +52,7 @@ def train(config: ConfigDict, workdir: str | Path, *, adopt: bool = False, profi
     trace = stack.enter_context(Trace(Path(workdir) / 'profile', profile))
     record = Record(setup.game, config, meta)
     generate, evaluate = sampler(setup.game), evaluator(config, setup.spec, setup.source)
+    powers = posthoc.powers(config.ema)
 
     def measure(before: int) -> dict[str, float]:
       found = []
@@ -81,7 +83,8 @@ def train(config: ConfigDict, workdir: str | Path, *, adopt: bool = False, profi
         n += config.steps_per_call
         crossed = partial(crosses, config.steps, before, n)
         stopping = stop.asked(crossed(config.log_every))
-        pause = stopping or any(map(crossed, (config.save_every, config.sample_every, config.evaluate_every)))
+        times = config.save_every, config.sample_every, config.evaluate_every, config.ema_snapshot_every
+        pause = stopping or any(map(crossed, times))
         for step, member, values in record.settle(before, metrics, leave=0 if pause else IN_FLIGHT):
           log.scalars(step, step * config.batch_size, values, member)
           for message in record.warnings(values, member, probabilities=config.loss.name not in NOT_LOG_ODDS):
@@ -92,10 +95,13 @@ def train(config: ConfigDict, workdir: str | Path, *, adopt: bool = False, profi
           continue
         hurry = stopping and n < config.steps
         found = {} if hurry else measure(before)
+        if powers and crossed(config.ema_snapshot_every) and parallel.first():
+          posthoc.store(workdir, parallel.local(state), powers, run['run_id'])  # before the checkpoint: none is missed
         if hurry or crossed(config.save_every) or (found and config.best_metric):
           save(found, before if hurry else n)
       except NotFinite as bad:
         n, state = roll_back(bad, setup, checkpoints, record)
+        posthoc.forget(workdir, after=n)
         log.rewind(n)
         continue
       if hurry:

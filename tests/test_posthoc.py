@@ -1,13 +1,22 @@
 """Averages of any length after the training: what is stored, what is made of it, and the commands."""
 
+import json
+import re
+from pathlib import Path
+
 import jax
 import numpy as np
 import pytest
 import tiny
+from running import ROWS, command, experiment
 
-from ganjax import posthoc
+from ganjax import check, posthoc
+from ganjax import config as configs
 from ganjax.averages import gamma
 from ganjax.errors import CheckpointError, ConfigError
+from ganjax.images import read_provenance
+from ganjax.sample import load, with_average
+from ganjax.train import train
 
 POWERS = {'p05': {'sigma_rel': 0.05}, 'p10': {'sigma_rel': 0.1}}
 
@@ -90,3 +99,76 @@ def test_nothing_stored_and_damaged_files(trained, tmp_path):
   file.write_bytes(file.read_bytes()[:-100])
   with pytest.raises(CheckpointError, match=f'{file}: no averages can be read'):
     posthoc.synthesize(tmp_path, 0.1)
+
+
+# The training and the commands.
+
+
+@pytest.fixture(scope='module')
+def run(tmp_path_factory):
+  """A run of 24 steps with averages stored by 8: its experiment and workdir."""
+  folder = tmp_path_factory.mktemp('run')
+  fields = ROWS | {'steps': 24, 'save_every': 12, 'ema': POWERS, 'ema_snapshot_every': 8, 'log_every': 4}
+  path = experiment(folder, fields)
+  train(configs.load(str(path)), folder / 'whole', progress=False)
+  return path, folder / 'whole'
+
+
+def contents(workdir):
+  found = {}
+  for step, path in posthoc.stored(workdir).items():
+    arrays, about = posthoc.read(path, ('ema/', 'extras/'))
+    found[step] = {name: array.tobytes() for name, array in arrays.items()} | {'images': about['images']}
+  return found
+
+
+def test_a_broken_run_stores_what_an_unbroken_one_does(run, monkeypatch):
+  """Continued from step 12 with what came after it still there, from another training."""
+  path, whole = run
+  assert list(contents(whole)) == [8, 16, 24]
+  assert command(monkeypatch, 'train', '--config', path, '--workdir', 'broken', '--config.steps=12') == 0
+  assert list(contents('broken')) == [8, 12]  # 12 was its end
+  other = posthoc.stored(whole)[24].read_bytes()
+  for step in (16, 20):
+    (Path('broken/ema') / f'{step}.npz').write_bytes(other)
+  assert command(monkeypatch, 'train', '--config', path, '--workdir', 'broken') == 0
+  found = contents('broken')
+  assert list(found) == [8, 12, 16, 24]
+  assert {step: found[step] for step in (8, 16, 24)} == contents(whole)
+
+
+def test_command_and_sampling(run, monkeypatch, capsys):
+  _, workdir = run
+  sample = ['sample', '--workdir', workdir, '--num', 8, '--out', 'a.npz']
+  assert command(monkeypatch, 'ema', '--workdir', workdir, '--sigma-rel', 0.15, '--out', 'made.npz') == 0
+  told = capsys.readouterr().out
+  assert re.match(r'made.npz: sigma_rel 0.15 \(0.0576 kimg\), step 24, profile within 0.\d+ of the exact one', told), (
+    told
+  )
+  rows = {}
+  for name in ('made.npz', 'p05', 'p10', 'none', None):
+    assert command(monkeypatch, *sample, *(['--ema', name] if name else [])) == 0
+    rows[name] = np.load('a.npz')['row']
+    assert read_provenance('a.npz')['average'] == (name or 'p05')
+  np.testing.assert_array_equal(rows[None], rows['p05'])
+  assert len({rows[name].tobytes() for name in ('made.npz', 'p05', 'p10', 'none')}) == 4
+  trained = with_average(load(workdir), 'made.npz')
+  assert tiny.difference(trained.state.ema['made.npz'], posthoc.synthesize(workdir, 0.15).params) == 0
+  assert command(monkeypatch, 'evaluate', '--workdir', workdir, '--num', 50, '--ema', 'p10') == 0
+  assert json.loads((workdir / 'evaluation.json').read_text())[-1]['average'] == 'p10'
+
+
+def test_averages_that_are_not_there(run, monkeypatch, capsys, tmp_path):
+  sample = ['sample', '--workdir', run[1], '--out', 'a.npz', '--ema']
+  assert command(monkeypatch, *sample, 'p50') == 2
+  assert "--ema: given 'p50', valid: none, p05, p10, or a file .npz" in capsys.readouterr().err
+  assert command(monkeypatch, *sample, 'absent.npz') == 4
+  assert 'absent.npz: no averages can be read from it' in capsys.readouterr().err
+  posthoc.write(tmp_path / 'other.npz', {'params': {'g': {'hidden0': {'kernel': np.zeros((3, 9))}}}}, {})
+  assert command(monkeypatch, *sample, tmp_path / 'other.npz') == 4
+  assert 'does not fit' in capsys.readouterr().err
+
+
+def test_nothing_to_store():
+  with pytest.raises(ConfigError, match=r'ema_snapshot_every: given 5, valid: 0, or averages to store'):
+    check.check(tiny.complete(ema_snapshot_every=5, ema__main__decay=0.9), tiny.ROWS, 1)
