@@ -75,6 +75,16 @@ def test_evaluation_tells_new_digits_from_copies_and_noise(held_out):
   assert min(shares) > 0.07
 
 
+def test_samples_of_classes_that_were_asked_for(held_out):
+  source = digits(split='train')
+  evaluate, (images, labels) = evaluator(CONFIG, source.spec, source), held_out
+  kept = len(labels[: CONFIG.evaluate_num])
+  right = evaluate(lambda num, seed: {'image': images[:num], 'label': labels[:num]})['eval/as_asked']
+  wrong = evaluate(lambda num, seed: {'image': images[:num], 'label': (labels[:num] + 1) % 10})['eval/as_asked']
+  assert right > 1 - 5 / kept > 0.9
+  assert wrong < 5 / kept
+
+
 def test_data_without_a_test_split_and_data_that_no_metric_knows(held_out):
   grey = in_memory(Spec('image', (8, 8, 1), count=297, name='arrays'), {'image': held_out[0]})
   config = ConfigDict({'evaluate_num': 50, 'data': {'name': 'arrays', 'path': 'train.npz'}})

@@ -33,7 +33,8 @@ def evaluator(config: ConfigDict, spec: Spec, source: Source) -> Evaluate | None
   def evaluate(generate: Generate) -> dict[str, float]:
     if not seen:
       seen.append(look(source, held_out(config)))
-    return digit_metrics(seen[0], generate(config.evaluate_num, SEED)[spec.field])
+    samples = generate(config.evaluate_num, SEED)
+    return digit_metrics(seen[0], samples[spec.field], samples.get('label'))
 
   return evaluate
 
@@ -72,12 +73,13 @@ def read(source: Source) -> np.ndarray:
   return scaled(source.get(rows)['image'])
 
 
-def digit_metrics(reals: Reals, samples: np.ndarray) -> dict[str, float]:
+def digit_metrics(reals: Reals, samples: np.ndarray, asked: np.ndarray | None = None) -> dict[str, float]:
   """Samples [N, H, W, 1] in [-1, 1] against real images, through the digit classifier.
 
   `eval/frechet` to all real images, beside it `eval/frechet_floor`, one half of the real images against the
   other; `eval/sure`, the share of samples with a class of probability above .9, beside it `eval/sure_real`;
-  `eval/share_0` ...; `eval/nearer`, see `metrics.nearer_share`, between pixels.
+  `eval/share_0` ...; `eval/nearer`, see `metrics.nearer_share`, between pixels; where classes were `asked` [N], the
+  share of samples that are seen as theirs, `eval/as_asked`.
   """
   samples = quantised(samples)
   found, logits = digits.features(samples)
@@ -88,6 +90,8 @@ def digit_metrics(reals: Reals, samples: np.ndarray) -> dict[str, float]:
     'eval/sure_real': reals.sure,
   }
   values |= {f'eval/share_{k}': float(share) for k, share in enumerate(metrics.class_shares(logits))}
+  if asked is not None:
+    values['eval/as_asked'] = float((logits.argmax(1) == asked).mean())
   if reals.test is not None:
     values['eval/nearer'] = metrics.nearer_share(samples, reals.train, reals.test)
   return values
