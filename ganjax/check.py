@@ -3,13 +3,14 @@
 from typing import Any
 
 import jax
-import numpy as np
+import jax.numpy as jnp
 from flax.errors import FlaxError
 from ml_collections import ConfigDict
 
 from ganjax import config as configs
 from ganjax.errors import ConfigError, nearest
 from ganjax.monitor import NOT_LOG_ODDS
+from ganjax.standing import has_statistics
 from ganjax.types import Game
 
 
@@ -49,10 +50,18 @@ def check(config: ConfigDict, spec: Any, device_count: int) -> None:
     for player in config[section]:
       if player not in players:
         raise ConfigError(section, player, 'the players ' + ', '.join(sorted(players)), nearest(player, players))
+  if config.standing_statistics and not (playing.advance and statistics(spec, playing)):
+    raise ConfigError('standing_statistics', config.standing_statistics, '0: this generator has no batch statistics')
   if config.ema_snapshot_every and not any(fields.sigma_rel for fields in config.ema.values()):
     raise ConfigError('ema_snapshot_every', config.ema_snapshot_every, '0, or averages to store: ema.<name>.sigma_rel')
   check_balance(config)
   check_frozen(config, spec, playing)
+
+
+def statistics(spec: Any, playing: Game) -> bool:
+  """Whether the generator's training forward advances batch statistics."""
+  _, extras = jax.eval_shape(playing.init, jax.random.key(0), spec.example(2))
+  return has_statistics(extras.get('g', {}))
 
 
 def check_packing(config: ConfigDict, parts: int) -> None:
@@ -79,7 +88,7 @@ def check_balance(config: ConfigDict) -> None:
     raise ConfigError(f'balance.{owners["accuracy_below"]}.name', 'accuracy_below', "'loss_above' or 'warmup': with this "
                       'loss or conditioning D has no logit that is above 0 for reals')  # fmt: skip
   if 'loss_above' in owners:
-    logits = np.linspace(-4, 4, 17, dtype=np.float32)
+    logits = jnp.linspace(-4, 4, 17)
     pair = configs.loss(config)
     lowest = min(float(side(r, logits).min()) for side in (pair.d, pair.g) for r in (logits, logits[::-1], 0 * logits))
     if lowest < -1e-6:

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from ganjax import config as configs
-from ganjax import log, population
+from ganjax import log, population, standing
 from ganjax.data.sources import open_source
 from ganjax.errors import ConfigError
 from ganjax.evals.run import evaluator
@@ -14,7 +14,7 @@ from ganjax.sample import Trained, load_all, of_member, sampler, with_average
 
 
 def evaluate_run(workdir: str | Path, *, num: int | None = None, seed: int = 0, checkpoint: int | None = None,
-                 member: int | None = None, ema: str | None = None) -> str:  # fmt: skip
+                 member: int | None = None, ema: str | None = None, batches: int | None = None) -> str:  # fmt: skip
   """Evaluates a checkpoint of a run, adds the numbers to evaluation.json with how they were made, and tells them.
 
   Of a population all members are evaluated, or the one that is asked for.
@@ -22,11 +22,13 @@ def evaluate_run(workdir: str | Path, *, num: int | None = None, seed: int = 0, 
   whole = load_all(workdir, checkpoint)
   own = population.combinations(whole.config.population)
   members = range(len(own)) if own and member is None else [population.chosen(whole.config.population, member)]
-  return '\n'.join(evaluate_member(workdir, with_average(of_member(whole, m), ema), num, seed) for m in members)
+  return '\n'.join(
+    evaluate_member(workdir, with_average(of_member(whole, m), ema), num, seed, batches) for m in members
+  )
 
 
-def evaluate_member(workdir: str | Path, trained: Trained, num: int | None, seed: int) -> str:
-  """Evaluates a lone run, or a member of a population."""
+def evaluate_member(workdir: str | Path, trained: Trained, num: int | None, seed: int, batches: int | None) -> str:
+  """Evaluates a lone run, or a member of a population. `batches` is instead of the config's `standing_statistics`."""
   config = trained.config.copy_and_resolve_references().unlock()
   if num is not None:
     config = configs.complete(config, {'evaluate_num': num})
@@ -35,11 +37,13 @@ def evaluate_member(workdir: str | Path, trained: Trained, num: int | None, seed
     raise ConfigError(
       'data.name', config.data.name, 'data that can be measured: grey images of up to 32 pixels, or a mixture'
     )
-  draw = sampler(trained.game)(trained.state)
+  batches = config.standing_statistics if batches is None else batches
+  draw = sampler(trained.game, settle=standing.settler(trained.game, batches, config.batch_size))(trained.state)
   values = evaluate(lambda count, _: draw(count, seed))
   path = Path(workdir) / 'evaluation.json'
   entry = {
     'step': trained.step, 'num': config.evaluate_num, 'seed': seed, 'average': next(iter(trained.state.ema), None),
+    'standing_statistics': batches,
     'config_hash': configs.fingerprint(trained.config), 'run_id': trained.meta['run_id'], 'versions': log.versions(), 'values': values,
   } | ({} if trained.member is None else {'member': trained.member})  # fmt: skip
   entries = json.loads(path.read_text()) if path.exists() else []

@@ -45,6 +45,7 @@ def defaults() -> ConfigDict:
   config.ema_snapshot_every = 0  # of the averages with sigma_rel, for `ganjax ema`
   config.samples = 64  # in a grid
   config.evaluate_num = 1000
+  config.standing_statistics = 0  # batches that G's batch statistics are taken from anew for samples; 0: the running ones
   config.keep = 3  # last checkpoints
   config.best_metric = ''  # the checkpoint that is best by it is kept too; lower is better, or -name for higher
   config.on_nan = 'stop'  # 'rollback' to the last checkpoint, with another key; 'drop' a population's member

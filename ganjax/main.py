@@ -73,6 +73,8 @@ def parser() -> argparse.ArgumentParser:
     )
     sub.add_argument('--ema', metavar='NAME', help='which average of the parameters: a name, a file that `ganjax ema` '
                      'wrote, or none (default: the first)')  # fmt: skip
+    sub.add_argument('--standing-statistics', type=int, metavar='N', help="take G's batch statistics anew from so many "
+                     'batches, for these very parameters (default: as the config says)')  # fmt: skip
   ema = command('ema', "Make an average of any length from the stored ones of a training's ema_snapshot_every.")
   ema.add_argument('--workdir', required=True, metavar='DIR', help='of the training')
   ema.add_argument('--sigma-rel', type=float, metavar='R', help='width, as a share of the training so far: 0.05, 0.15')
@@ -124,7 +126,7 @@ def run(arguments: Sequence[str]) -> None:
     given = {name: getattr(options, name) for name in ('percentile', 'steps', 'step_size')}
     chosen = {name: value for name, value in given.items() if value is not None}
     print(write_samples(options.workdir, options.num, options.seed, options.out, options.checkpoint, options.member,
-                        options.method, chosen, ema=options.ema))  # fmt: skip
+                        options.method, chosen, ema=options.ema, batches=options.standing_statistics))  # fmt: skip
   elif options.command == 'ema':
     from ganjax.posthoc import write_average
 
@@ -140,6 +142,7 @@ def run(arguments: Sequence[str]) -> None:
         checkpoint=options.checkpoint,
         member=options.member,
         ema=options.ema,
+        batches=options.standing_statistics,
       )
     )
 

@@ -43,6 +43,7 @@ class Players(NamedTuple):
   added: Callable[..., tuple[Array, Extras, Metrics]]  # player, scene, play, every -> its terms
   prior: Callable[[Key, int, Batch | None], Batch]
   generate: Callable[[Params, Extras, Batch], Batch]
+  advance: Callable[[Params, Extras, Batch], Extras]  # the extras after a training forward of G
   look: Callable[[Params, Extras, Batch], Look]  # D's, in evaluation mode
   score: Callable[[Params, Extras, Batch], Array] | None
 
@@ -157,6 +158,12 @@ def players(config: ConfigDict, spec: Spec, *, heads: Mapping[str, int] | None =
   def generate(params: Params, extras: Extras, prior: Batch) -> Batch:
     return prior | {spec.field: evaluate('g', params, extras, prior['latent'], prior.get('label')).astype(jnp.float32)}
 
+  def advance(params: Params, extras: Extras, prior: Batch) -> Extras:
+    own = extras['g']
+    variables = {'params': params['g'], **own}
+    _, moved = nets['g'].apply(variables, prior['latent'], prior.get('label'), train=True, mutable=list(own))
+    return {**extras, 'g': moved}
+
   def look(params: Params, extras: Extras, batch: Batch) -> Look:
     said = evaluate('d', params, extras, batch[spec.field], batch['label'] if classes else None)
     return jax.tree.map(lambda y: y.astype(jnp.float32), said if isinstance(said, tuple) else (said, {}))
@@ -164,5 +171,5 @@ def players(config: ConfigDict, spec: Spec, *, heads: Mapping[str, int] | None =
   def score(params: Params, extras: Extras, batch: Batch) -> Array:
     return look(params, extras, batch)[0]
 
-  return Players(classes, init, draw, forward, judge, play, judged, added, prior, generate, look,
+  return Players(classes, init, draw, forward, judge, play, judged, added, prior, generate, advance, look,
                  score if packing.size == 1 else None)  # fmt: skip

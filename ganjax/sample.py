@@ -1,6 +1,7 @@
 """Samples from a checkpoint alone: its config and spec make the game, no data set is needed."""
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,13 +10,13 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from ganjax import config as configs
-from ganjax import fields, images, population, posthoc, refine
+from ganjax import fields, images, population, posthoc, refine, standing
 from ganjax import state as states
 from ganjax.data.spec import Spec
 from ganjax.errors import CheckpointError, ConfigError, nearest
 from ganjax.snapshot import flatten
 from ganjax.state import TrainState
-from ganjax.types import Game, Rules
+from ganjax.types import Extras, Game, Params, Rules
 
 Generate = Callable[[int, int], dict[str, np.ndarray]]  # (number, seed) -> the prior's draws and the samples
 
@@ -107,25 +108,31 @@ def with_average(trained: Trained, ema: str | None) -> Trained:
   )
 
 
-def sampler(game: Game, refined: refine.Refine | None = None) -> Callable[[TrainState], Generate]:
+def sampler(game: Game, refined: refine.Refine | None = None,
+            settle: standing.Settle | None = None) -> Callable[[TrainState], Generate]:  # fmt: skip
   """`sampler(game)(state)(num, seed)` generates: compiled once for a game, for any state and number.
 
   A sample depends on the seed and its own number, not on how many are drawn with it. `refined` is one of the ways
-  of `refine` to choose latents with D's help.
+  of `refine` to choose latents with D's help; `settle` of `standing` takes batch statistics anew.
   """
   prior = jax.jit(lambda seed, count: game.prior(jax.random.key(seed), count, None), static_argnums=1)
   chunk = jax.jit(game.generate)
 
   def of(state: TrainState) -> Generate:
+    @cache
+    def drawn_from() -> tuple[Params, Extras]:  # late: not every state is drawn from
+      params = averaged(state)
+      return params, state.extras if settle is None else settle(params, state.extras)
+
     def generate(num: int, seed: int) -> dict[str, np.ndarray]:
-      drawn = jax.device_get(prior(seed, num))
+      (params, extras), drawn = drawn_from(), jax.device_get(prior(seed, num))
       if refined is not None:
-        drawn = refined(averaged(state), state.extras, jax.random.fold_in(jax.random.key(seed), refine.KEY), drawn)
+        drawn = refined(params, extras, jax.random.fold_in(jax.random.key(seed), refine.KEY), drawn)
       padded = {name: np.resize(x, (-(-num // CHUNK) * CHUNK, *x.shape[1:])) for name, x in drawn.items()}
       if num < CHUNK:
         padded = drawn
       parts = [
-        jax.device_get(chunk(averaged(state), state.extras, {name: x[i : i + CHUNK] for name, x in padded.items()}))
+        jax.device_get(chunk(params, extras, {name: x[i : i + CHUNK] for name, x in padded.items()}))
         for i in range(0, num, CHUNK)
       ]
       return {name: np.concatenate([part[name] for part in parts])[:num] for name in parts[0]}
@@ -137,10 +144,10 @@ def sampler(game: Game, refined: refine.Refine | None = None) -> Callable[[Train
 
 def write_samples(workdir: str | Path, num: int, seed: int, out: str | Path, checkpoint: int | None = None,
                   member: int | None = None, method: str = 'plain', options: Mapping[str, Any] | None = None, *,
-                  ema: str | None = None) -> str:  # fmt: skip
+                  ema: str | None = None, batches: int | None = None) -> str:  # fmt: skip
   """Draws `num` samples and writes a grid (.png) or arrays (.npz), with their provenance; says what it wrote.
 
-  `ema` chooses among averages, see `with_average`.
+  `ema` chooses among averages, see `with_average`; `batches` is instead of the config's `standing_statistics`.
   `method` 'rejection' or 'langevin' draws with D's help, with those `options` of `refine` that are given.
 
   An .npz has the samples under the data's field ('image' uint8 [N, H, W, C], or 'row' [N, F]) with latents and labels.
@@ -152,10 +159,12 @@ def write_samples(workdir: str | Path, num: int, seed: int, out: str | Path, che
     raise ConfigError('--out', str(out), 'a file name that ends in .png or .npz')
   trained = with_average(load(workdir, checkpoint, member), ema)
   refined = refine.named(trained.game, method, options or {})
-  drawn = sampler(trained.game, refined)(trained.state)(num, seed)
+  batches = trained.config.standing_statistics if batches is None else batches
+  settle = standing.settler(trained.game, batches, trained.config.batch_size)
+  drawn = sampler(trained.game, refined, settle)(trained.state)(num, seed)
   about = images.provenance(trained.meta['run_id'], configs.fingerprint(trained.config), trained.step, seed, member)
   about |= {} if refined is None else {'method': ' '.join([method, *(f'{k}={v}' for k, v in (options or {}).items())])}
-  about['average'] = next(iter(trained.state.ema), 'none')
+  about |= {'average': next(iter(trained.state.ema), 'none'), 'standing_statistics': str(batches)}
   samples = drawn[trained.spec.field]
   if path.suffix == '.npz':
     kept = images.to_uint8(samples) if trained.spec.field == 'image' else samples

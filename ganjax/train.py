@@ -9,7 +9,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from ganjax import config as configs
-from ganjax import parallel, population, posthoc
+from ganjax import parallel, population, posthoc, standing
 from ganjax.assemble import Setup, assemble, payload
 from ganjax.checkpoint import Checkpoints
 from ganjax.errors import ConfigError, Interrupted, TrainingError
@@ -51,7 +51,8 @@ def train(config: ConfigDict, workdir: str | Path, *, adopt: bool = False, profi
     stop = stack.enter_context(Stop())
     trace = stack.enter_context(Trace(Path(workdir) / 'profile', profile))
     record = Record(setup.game, config, meta)
-    generate, evaluate = sampler(setup.game), evaluator(config, setup.spec, setup.source)
+    settle = standing.settler(setup.game, config.standing_statistics, config.batch_size)
+    generate, evaluate = sampler(setup.game, settle=settle), evaluator(config, setup.spec, setup.source)
     powers = posthoc.powers(config.ema)
 
     def measure(before: int) -> dict[str, float]:

@@ -58,6 +58,7 @@ class Game:
   generate: Callable[[Params, Extras, Batch], Batch]  # from a chosen prior, in evaluation mode
   turns: tuple[Turn, ...]
   score: Callable[[Params, Extras, Batch], Array] | None = None  # -> logits [B]
+  advance: Callable[[Params, Extras, Batch], Extras] | None = None  # the extras after `generate` in training mode
 
 
 @dataclass(frozen=True)

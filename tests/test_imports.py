@@ -15,7 +15,7 @@ GAME = BASE | {'losses', 'terms', 'augment', 'conditioning', 'stabilizers', 'ops
 STEP = BASE | {'ops', 'state', 'step'}
 LEAVES = BASE | {'state', 'snapshot', 'intact'}
 TRAIN = GAME | STEP | LEAVES | {
-  'games', 'optim', 'parallel', 'population', 'evals', 'checkpoint', 'log', 'images', 'monitor', 'record', 'run', 'sample', 'check', 'refine', 'posthoc',
+  'games', 'optim', 'parallel', 'population', 'evals', 'checkpoint', 'log', 'images', 'monitor', 'record', 'run', 'sample', 'check', 'refine', 'posthoc', 'standing',
 }  # fmt: skip
 ALLOWED = {
   'errors': set(),
@@ -24,7 +24,8 @@ ALLOWED = {
   'lookup': BASE,
   'fields': BASE | {'schema', 'lookup', 'population'},
   'config': BASE | {'schema', 'lookup', 'fields', 'balance'},
-  'check': BASE | {'config', 'monitor'},
+  'standing': BASE,
+  'check': BASE | {'config', 'monitor', 'standing'},
   'losses': BASE,
   'terms': BASE | {'ops'},
   'augment': BASE | {'ops'},
@@ -57,7 +58,7 @@ ALLOWED = {
   'record': BASE | {'monitor', 'parallel', 'population'},
   'run': BASE,
   'refine': BASE | {'schema'},
-  'sample': GAME | LEAVES | {'checkpoint', 'images', 'refine', 'posthoc', 'fields', 'population'},
+  'sample': GAME | LEAVES | {'checkpoint', 'images', 'refine', 'posthoc', 'standing', 'fields', 'population'},
   'assemble': TRAIN | {'fields'},
   'train': TRAIN | {'assemble'},
   'evaluate': TRAIN,

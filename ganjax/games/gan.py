@@ -78,7 +78,8 @@ def between(config: ConfigDict, spec: Spec, both: Players) -> Game:
     lazy[player].append(Turn((player,), f'{player}_every_{every}', every=every, fresh=False))
   d_turn, g_turn = Turn(('d',), 'd', times=config.n_critic), Turn(('g',), 'g', fresh=adversarial.g_needs_real)
   turns = (d_turn, *lazy['d'], g_turn, *lazy['g'])
-  return Game(init=both.init, losses=losses, prior=both.prior, generate=both.generate, turns=turns, score=both.score)
+  return Game(init=both.init, losses=losses, prior=both.prior, generate=both.generate, turns=turns, score=both.score,
+              advance=both.advance)  # fmt: skip
 
 
 def seen_by_d(real: Array, fake: Array) -> Metrics:
