@@ -2,26 +2,54 @@
 
 import ast
 import importlib
-from collections.abc import Callable, Iterable
+import inspect
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from ganjax import config, lookup
-from ganjax.schema import keywords
+from ganjax.schema import Field, keywords
+
+
+class Kind(NamedTuple):
+  """Pieces that stand in the same place of a config."""
+
+  title: str
+  field: str  # where a config names one
+  entries: dict[str, Any]  # name -> the function, or the module
+
+
+def kinds() -> list[Kind]:
+  """All that a config may name, but for experiments."""
+  return [
+    Kind('Games', 'game; fields: play', modules('games')),
+    Kind('Losses', 'loss.name', functions('losses')),
+    Kind('Terms', 'terms.PLAYER.NAME', functions('terms')),
+    Kind('Conditioning', 'conditioning.name', functions('conditioning')),
+    Kind('Stabilisers', 'stabilizers.NAME', functions('stabilizers')),
+    Kind('Augmentations', 'augment.name', functions('augment')),
+    Kind('Balance', 'balance.PLAYER.name', functions('balance')),
+    Kind('Networks', 'generator.name, discriminator.name', modules('nets')),
+    Kind('Optimisers', 'optimizer.PLAYER.name', functions('optim')),
+    Kind('Data', 'data.name', functions('data.sources')),
+  ]
 
 
 def catalogue() -> str:
-  """Experiments, games, networks, losses, terms, optimisers and data, with a line each."""
-  parts = [
-    section('Experiments (--config NAME)', ((name, docstring(path)) for name, path in config.experiments().items())),
-    section('Games (game; fields: play)', games()),
-    section('Networks (generator.name, discriminator.name)', modules('nets')),
-    section('Losses (loss.name)', functions('losses')),
-    section('Terms (terms.PLAYER.NAME)', functions('terms')),
-    section('Augmentations (augment.name)', functions('augment')),
-    section('Optimisers (optimizer.PLAYER.name)', functions('optim')),
-    section('Data (data.name)', functions('data.sources')),
-  ]
+  """Experiments and every kind of piece, with a line each."""
+  experiments = ((name, docstring(path)) for name, path in config.experiments().items())
+  parts = [section('Experiments (--config NAME)', experiments)]
+  for kind in kinds():
+    lines = ((name, first_line(entry.__doc__) + listed(fields(entry))) for name, entry in kind.entries.items())
+    parts.append(section(f'{kind.title} ({kind.field})', lines))
   return '\n\n'.join(parts)
+
+
+def fields(entry: Any) -> dict[str, Field]:
+  """The fields that a config may set: a function's, or those of a game. A network's are in its file."""
+  if inspect.ismodule(entry):
+    return keywords(entry.game) if hasattr(entry, 'game') else {}
+  return keywords(entry, ('split', 'player'))
 
 
 def section(title: str, rows: Iterable[tuple[str, str]]) -> str:
@@ -29,32 +57,21 @@ def section(title: str, rows: Iterable[tuple[str, str]]) -> str:
   return '\n'.join([title, *(f'  {name:<22} {line}' for name, line in rows)])
 
 
-def modules(room: str) -> list[tuple[str, str]]:
-  """The modules of a package with the first line of each docstring."""
-  found = [(name, importlib.import_module(f'ganjax.{room}.{name}')) for name in lookup.members(room)]
-  return [(name, first_line(module.__doc__)) for name, module in found]
+def modules(room: str) -> dict[str, Any]:
+  """The modules of a package."""
+  return {name: importlib.import_module(f'ganjax.{room}.{name}') for name in lookup.members(room)}
 
 
-def games() -> list[tuple[str, str]]:
-  """The games with the first line of each docstring and the fields it takes."""
-  return [(name, line + fields(lookup.module_of('games', name, 'game').game)) for name, line in modules('games')]
-
-
-def functions(module: str) -> list[tuple[str, str]]:
-  """The public functions of a module, each with its keywords."""
+def functions(module: str) -> dict[str, Any]:
+  """The public functions of a module."""
   found = importlib.import_module(f'ganjax.{module}')
-  return [(name, described(getattr(found, name))) for name in found.__all__]
+  return {name: getattr(found, name) for name in found.__all__}
 
 
-def described(function: Callable[..., object]) -> str:
-  """The first line of the docstring, and the fields it takes."""
-  return first_line(function.__doc__) + fields(function)
-
-
-def fields(function: Callable[..., object]) -> str:
-  """The fields that a function takes, in brackets, if there are any."""
-  names = ', '.join(keywords(function, ('split',)))
-  return f' [{names}]' if names else ''
+def listed(names: Iterable[str]) -> str:
+  """Fields in brackets, if there are any."""
+  text = ', '.join(names)
+  return f' [{text}]' if text else ''
 
 
 def docstring(path: Path) -> str:
