@@ -71,8 +71,13 @@ class Discriminator(nn.Module):
     super().__post_init__()
 
   @nn.compact
-  def __call__(
-    self, x: Array, label: Array | None = None, *, train: bool = False, axis: str | None = None
+  def __call__(  # the label and the others are of no concern here
+    self,
+    x: Array,
+    label: Array | None = None,  # noqa: ARG002
+    *,
+    train: bool = False,  # noqa: ARG002
+    axis: str | None = None,  # noqa: ARG002
   ) -> Judgement:
     common: dict[str, Any] = {'kernel_init': layers.INITIALIZERS[self.initializer], 'dtype': self.dtype}
     y = nn.elu(layers.Conv(self.width, 3, **common, name='in')(x))
@@ -85,7 +90,9 @@ class Discriminator(nn.Module):
       side, wide = side // 2, wide + 1
       y = nn.elu(layers.Conv(self.width * wide, 3, 2, **common, name=f'down{side}')(y))
     code = layers.Dense(self.code, **common, name='code')(y.reshape(y.shape[0], -1))
-    same = {name: getattr(self, name) for name in ('resolution', 'channels', 'width', 'smallest', 'initializer', 'dtype')}
+    same = {
+      name: getattr(self, name) for name in ('resolution', 'channels', 'width', 'smallest', 'initializer', 'dtype')
+    }
     off = jnp.abs(Generator(**same, name='decoder')(code).astype(jnp.float32) - x)
     energy = (off if self.distance == 'absolute' else jnp.square(off)).mean((1, 2, 3))
     return (-energy, {'features': code}) if self.heads else -energy
