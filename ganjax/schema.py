@@ -10,7 +10,8 @@ from ganjax.errors import ConfigError, nearest
 from ganjax.types import Number
 
 POSITIVE = ('batch_size', 'microbatches', 'steps', 'steps_per_call', 'latent_dim', 'n_critic', 'log_every', 'keep',
-            'samples', 'evaluate_num', 'every', 'over_kimg', 'halflife_kimg', 'width', 'resolution', 'kimg', 'sigma', 'size')  # fmt: skip
+            'samples', 'evaluate_num', 'every', 'over_kimg', 'halflife_kimg', 'width', 'resolution', 'kimg', 'sigma', 'size',
+            'temperature', 'dimension')  # fmt: skip
 UNIT = ('b1', 'b2', 'decay', 'momentum')  # [0, 1)
 SHARE = ('share',)  # [0, 1]
 SIGNED = ('a', 'b', 'c', 'end', 'begin', 'centres')  # may be negative
