@@ -94,7 +94,7 @@ def complete(given: Mapping[str, Any], overrides: Mapping[str, Any] | None = Non
                     for player, chosen in mapping('balance', fields.get('balance', {})).items()}  # fmt: skip
   config.ema = {name: averaging(name, chosen) for name, chosen in mapping('ema', fields.get('ema', {})).items()}
   config.schedule = schedules(mapping('schedule', fields.get('schedule', {})), hyper(config))
-  config.population = population.checked(fields.get('population', {}), {'seeds': 'seed'} | places(config))
+  config.population = population.checked(fields.get('population', {}), varied(config))
   if config.on_nan == 'drop' and not config.population:
     raise ConfigError('on_nan', 'drop', "'stop' or 'rollback': a lone run has no other members that go on")
   return config.lock()
@@ -206,9 +206,15 @@ def places(config: ConfigDict) -> dict[str, str]:
   }
 
 
+def varied(config: ConfigDict) -> dict[str, str]:
+  """What a population may vary, by the name of its list: seeds, the state's numbers, and those of schedules."""
+  plans = [(name, part) for name, plan in config.schedule.items() for part in plan if part != 'name']
+  return {'seeds': 'seed'} | places(config) | {f'{name}_{part}': f'schedule.{name}.{part}' for name, part in plans}
+
+
 def members(config: ConfigDict) -> list[ConfigDict]:
   """The configs of the lone runs that the members of a population are; [config] where there is none."""
-  where = {'seeds': 'seed'} | places(config)
+  where = varied(config)
   own = [
     {where[name]: value for name, value in values.items()} for values in population.combinations(config.population)
   ]

@@ -126,7 +126,8 @@ def make_rules(game: Game, optimizer: Mapping[str, Callable[[Hyper], optax.Gradi
   def scheduled(hyper: Hyper, images: Array) -> Hyper:
     changed = {}
     for field, plan in schedule.items():
-      own = dict(plan)
+      # Only where a population's members differ in them are a schedule's numbers part of the state.
+      own = {part: hyper.get(f'{field}_{part}', value) for part, value in plan.items()}
       shape, first, over = SCHEDULES[own.pop('name')], own.pop('start_kimg') * 1000, own.pop('over_kimg') * 1000
       changed[field] = shape(hyper[field], jnp.clip((images - first) / over, 0, 1), **own)
     return {**hyper, **changed}

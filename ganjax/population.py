@@ -1,9 +1,10 @@
 """Populations: several trainings in one program, each with a seed and numbers of its own.
 
 `config.population = {'seeds': (0, 1, 2)}` or `{'d_learning_rate': (1e-4, 2e-4), 'd_r1_gamma': (0.1, 1.0)}`: lists by the
-names of `state.hyper`. Lists are taken side by side, member m has the m-th value of each; with `grid` every combination
-is a member, seeds counting fastest. Member m is the run that has these values in its config, to rounding: the
-compiler adds up in another order. All leaves of the state have the members as first axis.
+names of `state.hyper`, or of a schedule's numbers (`d_learning_rate_end`). Lists are taken side by side, member m has the
+m-th value of each; with `grid` every combination is a member, seeds counting fastest. Member m is the run that has these
+values in its config, to rounding: the compiler adds up in another order. All leaves of the state have the members as
+first axis.
 """
 
 import itertools
@@ -82,10 +83,13 @@ def chosen(section: Mapping[str, Any], member: int | None) -> int | None:
   return member
 
 
-def joined(section: Mapping[str, Any], hypers: Sequence[Mapping[str, float]]) -> dict[str, np.ndarray]:
+def joined(section: Mapping[str, Any], hypers: Sequence[Mapping[str, float]]) -> dict[str, Any]:
   """`state.hyper` of members with these numbers, float32 [M] by name; of a lone run, of [] each."""
-  found = {name: np.asarray([hyper[name] for hyper in hypers], np.float32) for name in hypers[0]}
-  return found if section else {name: value[0] for name, value in found.items()}
+  own = [{name: value for name, value in values.items() if name != 'seeds'} for values in combinations(section)]
+  if not own:
+    return {name: np.float32(value) for name, value in hypers[0].items()}
+  whole = [{**hyper, **values} for hyper, values in zip(hypers, own, strict=True)]  # schedules' numbers are new to it
+  return {name: np.asarray([hyper[name] for hyper in whole], np.float32) for name in whole[0]}
 
 
 def create(init: Callable[[Any, Any], TrainState], seeds: Sequence[int], hyper: Mapping[str, np.ndarray]) -> TrainState:

@@ -66,6 +66,23 @@ def test_members_are_lone_runs():
   assert tiny.difference(first, third) > 1e-2
 
 
+def test_the_numbers_of_schedules():
+  config = tiny.complete(
+    schedule__g_learning_rate__over_kimg=2.0, schedule__d_b1__over_kimg=1.0,
+    population={'g_learning_rate_end': (0.0, 0.5), 'd_b1_start_kimg': (0.0, 0.5)},
+  )  # fmt: skip
+  own = fields.members(config)
+  hyper = population.joined(config.population, [fields.hyper(one) for one in own])
+  at = lambda hyper: tiny.game(config)[2].schedule(hyper, jnp.int32(1000))  # noqa: E731
+  found = jax.vmap(at)(hyper)
+  for m, one in enumerate(own):
+    alone = tiny.game(one)[2].schedule(population.joined({}, [fields.hyper(one)]), jnp.int32(1000))
+    for name in alone:
+      assert float(found[name][m]) == pytest.approx(float(alone[name]))
+  assert found['g_learning_rate'].tolist() == pytest.approx([0.005, 0.255])
+  assert found['d_b1'].tolist() == pytest.approx([0, 0.25])
+
+
 @pytest.mark.parametrize('how', ['jit', 'pmap'])
 def test_members_are_lone_runs_on_several_devices(how):
   config = tiny.complete(population__seeds=(0, 1), devices=2, parallel=how)
@@ -196,8 +213,9 @@ def test_resume_to_the_bit(tmp_path, monkeypatch):
   assert stacked(whole) == stacked(parts)
   kept = [line for line in metrics_of(parts) if line['step'] != 20]  # the shorter run ended, and was measured, there
   assert kept == metrics_of(whole)
-  assert [sample.load(whole, member=m).config.seed for m in range(4)] == [0, 1, 0, 1]
-  assert [float(sample.load(whole, member=m).state.hyper['d_b1']) for m in range(4)] == [0, 0, 0.5, 0.5]
+  loaded = sample.load_all(whole)
+  assert [sample.of_member(loaded, m).config.seed for m in range(4)] == [0, 1, 0, 1]
+  assert loaded.state.hyper['d_b1'].tolist() == [0, 0, 0.5, 0.5]
 
 
 DIVERGES = ROWS | {'loss': {'name': 'wasserstein'}, 'optimizer': {player: {'name': 'sgd'} for player in 'gd'},
