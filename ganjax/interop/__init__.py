@@ -1,22 +1,23 @@
 """Parameters of published PyTorch models -> ours: the same network on the same weights gives the same images."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from ganjax.errors import unknown
 
-# kind -> where it is read; a mimicry kind names the network family, as in 'mimicry/sngan32.G'.
-MIMICRY = ('sngan32', 'cgan_pd32', 'ssgan32', 'wgan_gp32', 'dcgan32', 'sagan32')
+# kind -> where it is read. Those of mimicry go by the model: 'mimicry/sngan32.G'.
 KINDS = {
   'stylegan2.G': 'stylegan2.generator',
   'stylegan2.D': 'stylegan2.discriminator',
   'stylegan2.mapping': 'stylegan2.mapping',
   'r3gan.G': 'r3gan.generator',
   'r3gan.D': 'r3gan.discriminator',
+  'sagan.attention': 'sagan.attention',
 }
+MIMICRY = {'G': 'mimicry.generator', 'D': 'mimicry.discriminator'}
 
 
 def from_torch(kind: str, tensors: Mapping[str, np.ndarray], **constructor: Any) -> tuple[Any, dict[str, Any]]:
@@ -26,7 +27,7 @@ def from_torch(kind: str, tensors: Mapping[str, np.ndarray], **constructor: Any)
   own range; a discriminator gives logits [B], or (logits, {head: [B, outputs]}).
 
   Args:
-    kind: one of `KINDS`.
+    kind: one of `KINDS`, or 'mimicry/<model><resolution>.<player>'.
     tensors: the official state dict, name -> array. What its names and shapes tell is read from them.
     constructor: the rest, by the names that the official constructor or the paper has.
 
@@ -34,8 +35,17 @@ def from_torch(kind: str, tensors: Mapping[str, np.ndarray], **constructor: Any)
     ConfigError: a kind that there isn't.
     ValueError: tensors missing, left over or of the wrong shape, by name; or an unknown keyword.
   """
+  tensors = {name: np.asarray(value) for name, value in tensors.items()}
+  family, _, model = kind.partition('/')
+  model, _, player = model.rpartition('.')
+  if family == 'mimicry' and player in MIMICRY:
+    return reader(MIMICRY[player])(tensors, constructor, model)
   if kind not in KINDS:
-    raise unknown('kind', kind, KINDS)
-  module, function = KINDS[kind].split('.')
-  read = getattr(importlib.import_module(f'ganjax.interop.{module}'), function)
-  return read({name: np.asarray(value) for name, value in tensors.items()}, constructor)
+    raise unknown('kind', kind, [*KINDS, 'mimicry/<model>.G', 'mimicry/<model>.D'])
+  return reader(KINDS[kind])(tensors, constructor)
+
+
+def reader(place: str) -> Callable[..., tuple[Any, dict[str, Any]]]:
+  """The function at 'module.function' of this package."""
+  module, function = place.split('.')
+  return getattr(importlib.import_module(f'ganjax.interop.{module}'), function)

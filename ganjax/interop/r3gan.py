@@ -13,6 +13,7 @@ from ganjax.interop.tensors import (
   Path,
   Tensors,
   by_rank,
+  channels,
   fill,
   options,
   shapes,
@@ -40,7 +41,7 @@ def generator(tensors: Tensors, constructor: Mapping[str, Any]) -> tuple[Any, di
   inputs = size(tensors, [(project, 1)])
   classes, embedding = labels(tensors, given, project, inputs != given.get('z', inputs))
   module = r3gan.Generator(
-    resolution=2 ** (count + 1), channels=size(tensors, [('AggregationLayer.Layer.weight', 0)]), classes=classes,
+    resolution=2 ** (count + 1), channels=channels(tensors, [('AggregationLayer.Layer.weight', 0)]), classes=classes,
     embedding=embedding, **sizes, **{name: given[name] for name in OWN if name in given},
   )  # fmt: skip
   filters = [f'MainLayers.{i}.Layers.0.Resampler.Kernel' for i in range(1, count)]
@@ -57,7 +58,7 @@ def generator(tensors: Tensors, constructor: Mapping[str, Any]) -> tuple[Any, di
     stage = int(side).bit_length() - 3
     return inside(stage, 0 if part == 'transition' else int(part[5:]) + 1, path[2:], rank)
 
-  return module, fill(wanted, tensors, place, filters)
+  return module, fill(wanted, tensors, place, dict.fromkeys(filters))
 
 
 def discriminator(tensors: Tensors, constructor: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -70,7 +71,7 @@ def discriminator(tensors: Tensors, constructor: Mapping[str, Any]) -> tuple[Any
   project = f'{end}.LinearLayer.weight'
   classes, embedding = labels(tensors, given, project, size(tensors, [(project, 0)]) != 1)
   module = r3gan.Discriminator(
-    resolution=2 ** (count + 1), channels=size(tensors, [('ExtractionLayer.Layer.weight', 1)]), classes=classes,
+    resolution=2 ** (count + 1), channels=channels(tensors, [('ExtractionLayer.Layer.weight', 1)]), classes=classes,
     embedding=embedding, **sizes, **{name: given[name] for name in OWN if name in given},
   )  # fmt: skip
   filters = [f'MainLayers.{count - 1 - i}.Layers.{blocks[i]}.Resampler.Kernel' for i in range(1, count)]
@@ -87,7 +88,7 @@ def discriminator(tensors: Tensors, constructor: Mapping[str, Any]) -> tuple[Any
     i = int(side).bit_length() - 3
     return inside(count - 1 - i, blocks[i] if part == 'transition' else int(part[5:]), path[2:], rank)
 
-  return module, fill(wanted, tensors, place, filters)
+  return module, fill(wanted, tensors, place, dict.fromkeys(filters))
 
 
 def inside(stage: int, layer: int, rest: Path, rank: int) -> tuple[str, Layout]:

@@ -13,6 +13,7 @@ from ganjax.interop.tensors import (
   Path,
   Tensors,
   by_rank,
+  channels,
   fill,
   flat_input,
   options,
@@ -50,12 +51,12 @@ def generator(tensors: Tensors, constructor: Mapping[str, Any]) -> tuple[Any, di
   filters = [f'{name.removesuffix(".weight")}.resample_filter' for name in convolutions(tensors)]
   filters += [block(side, 'resample_filter') for side in sides]
   module = stylegan2.Generator(
-    resolution=top, channels=size(tensors, places, given.get('ic')), classes=classes, w_dim=w_dim,
+    resolution=top, channels=channels(tensors, places, given.get('ic')), classes=classes, w_dim=w_dim,
     mapping_layers=depth, channel_base=base, channel_max=most, architecture=architecture,
     resample_filter=taps_of(tensors, filters, FILTER), **own(given),
   )  # fmt: skip
   wanted = shapes(module, jnp.zeros((1, given.get('z', latent))), label(classes))
-  return module, fill(wanted, tensors, place, filters)
+  return module, fill(wanted, tensors, place, dict.fromkeys(filters))
 
 
 def discriminator(tensors: Tensors, constructor: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -77,13 +78,13 @@ def discriminator(tensors: Tensors, constructor: Mapping[str, Any]) -> tuple[Any
   filters = [f'{name.removesuffix(".weight")}.resample_filter' for name in convolutions(tensors)]
   filters += [f'b{side}.resample_filter' for side in (*sides, top) if side > 4]
   module = stylegan2.Discriminator(
-    resolution=top, channels=size(tensors, [(f'b{side}.fromrgb.weight', 1) for side in rgbs], given.get('ic')),
+    resolution=top, channels=channels(tensors, [(f'b{side}.fromrgb.weight', 1) for side in rgbs], given.get('ic')),
     classes=classes, channel_base=base, channel_max=most, architecture=architecture, mapping_layers=depth,
     cmap_dim=0 if cmap == last else cmap,
     resample_filter=taps_of(tensors, filters, FILTER), **own(given),
   )  # fmt: skip
   wanted = shapes(module, jnp.zeros((1, top, top, module.channels)), label(classes))
-  return module, fill(wanted, tensors, place, filters)
+  return module, fill(wanted, tensors, place, dict.fromkeys(filters))
 
 
 def mapping(tensors: Tensors, constructor: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:

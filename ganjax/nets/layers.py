@@ -18,6 +18,7 @@ from ganjax.types import Array
 
 Initializer = Callable[..., Array]
 Initial = Literal['normal', 'orthogonal', 'xavier', 'he']
+Spectral = bool | Literal['always']  # 'always': at evaluation, too, a power iteration is taken, and not kept
 
 INITIALIZERS: dict[str, Initializer] = {
   'normal': nn.initializers.normal(0.02),  # DCGAN, pix2pix
@@ -39,7 +40,7 @@ class Conv(nn.Module):
   padding: Padding = 'SAME'
   groups: int = 1
   use_bias: bool = True
-  spectral: bool = False
+  spectral: Spectral = False
   kernel_init: Initializer = INITIALIZERS['normal']
   gain: float = 1.0  # of the initial kernel
   pool: bool = False
@@ -66,7 +67,7 @@ class ConvTranspose(nn.Module):
   padding: Padding = 'SAME'
   output_padding: int = 0
   use_bias: bool = True
-  spectral: bool = False
+  spectral: Spectral = False
   kernel_init: Initializer = INITIALIZERS['normal']
   dtype: Any = jnp.float32
 
@@ -85,7 +86,7 @@ class Dense(nn.Module):
 
   features: int
   use_bias: bool = True
-  spectral: bool = False
+  spectral: Spectral = False
   kernel_init: Initializer = INITIALIZERS['normal']
   dtype: Any = jnp.float32
 
@@ -102,7 +103,7 @@ class Embed(nn.Module):
 
   classes: int
   features: int
-  spectral: bool = False
+  spectral: Spectral = False
   kernel_init: Initializer = INITIALIZERS['normal']
   dtype: Any = jnp.float32
 
@@ -203,14 +204,14 @@ def biased(module: Any, y: Array) -> Array:
   return y + module.param('bias', nn.initializers.zeros, y.shape[-1:], jnp.float32).astype(y.dtype)
 
 
-def normalized(module: nn.Module, w: Array, train: bool) -> Array:
+def normalized(module: Any, w: Array, train: bool) -> Array:
   """Divides w [..., O] by its spectral norm. A training forward takes one power iteration first and keeps it."""
   u = module.variable('spectral', 'u', lambda: spectral.start(w, module.make_rng('params')))
   v = module.variable('spectral', 'v', lambda: spectral.iterate(w, u.value)[1])
-  if not train:
+  if not train and module.spectral != 'always':
     return w / spectral.sigma(w, u.value, v.value)
   vectors = spectral.iterate(w, u.value)
-  if module.is_mutable_collection('spectral') and not module.is_initializing():
+  if train and module.is_mutable_collection('spectral') and not module.is_initializing():
     u.value, v.value = vectors
   return w / spectral.sigma(w, *vectors)
 

@@ -1,9 +1,11 @@
 """The residual networks of SNGAN (Miyato et al. 2018, arXiv:1802.05957), with projection (arXiv:1802.05637).
 
+With `attention` in both players and `spectral` in G, too, they are SAGAN's (Zhang et al. 2019, arXiv:1805.08318).
+
 Layer for layer those of torch-mimicry, with which the published CIFAR-10 tables were made, to rounding:
 bilinear up-sampling, sum pooling, a first D block that pools before its shortcut's convolution, and
 shortcuts of later D blocks that see the rectified input. WGAN-GP takes `spectral=False, pool='mean'`.
-Biases whose effect a batch norm removes are left out.
+Biases whose effect a batch norm removes are left out (in front of attention it doesn't).
 
 Three identities save computation: 1x1 convolutions commute with interpolation and with pooling, and a
 3x3 convolution followed by 2x2 pooling is one 4x4 convolution of stride 2.
@@ -19,6 +21,7 @@ import jax.numpy as jnp
 from flax.core import FrozenDict
 
 from ganjax.nets import layers
+from ganjax.nets.attention import SelfAttention
 from ganjax.nets.heads import Inside, Judgement, Minibatch, beside, judged, minibatch_std
 from ganjax.ops import resample
 from ganjax.types import Array
@@ -38,26 +41,35 @@ class Generator(nn.Module):
   channels: int = 3
   width: int = 256  # channels of the first features
   upsample: Literal['bilinear', 'nearest'] = 'bilinear'
+  spectral: bool = False
+  attention: int = 0  # side of the maps with self-attention, 0: none
   classes: int = 0  # conditional batch norm
   initializer: layers.Initial = 'xavier'
   dtype: str = 'float32'
 
   def __post_init__(self) -> None:
     layers.check(self.resolution, self.channels, tuple(GENERATORS))
-    layers.check_width(self.width, GENERATORS[self.resolution][1])
+    side, divisors = GENERATORS[self.resolution]
+    layers.check_width(self.width, divisors)
+    check_attention(self.attention, {side * 2**i: self.width // d for i, d in enumerate(divisors) if i})
     super().__post_init__()
 
   @nn.compact
   def __call__(self, x: Array, label: Array | None = None, *, train: bool = False, axis: str | None = None) -> Array:
     side, divisors = GENERATORS[self.resolution]
-    common: dict[str, Any] = {'kernel_init': layers.INITIALIZERS[self.initializer], 'dtype': self.dtype}
-    widths = [self.width // divisor for divisor in divisors]
-    x = layers.Dense(side * side * self.width, **common, name='project')(x).reshape(-1, side, side, self.width)
-    for i, width in enumerate(widths[1:]):
-      up = UpBlock(width, self.upsample, self.classes, common, name=f'block{i}')
+    common: dict[str, Any] = {
+      'kernel_init': layers.INITIALIZERS[self.initializer], 'spectral': self.spectral, 'dtype': self.dtype
+    }  # fmt: skip
+    x = layers.Dense(side * side * self.width, **common, name='project')(x, train)
+    x = x.reshape(-1, side, side, self.width)
+    for i, divisor in enumerate(divisors[1:]):
+      bias = x.shape[1] < self.attention
+      up = UpBlock(self.width // divisor, self.upsample, self.classes, bias, common, name=f'block{i}')
       x = up(x, label, train=train, axis=axis)
+      if x.shape[1] == self.attention:
+        x = SelfAttention(**common, name='attention')(x, train)
     x = nn.relu(layers.Norm('batch', dtype=self.dtype, name='norm')(x, train=train, axis=axis))
-    return jnp.tanh(layers.Conv(self.channels, 3, **common, name='image')(x))
+    return jnp.tanh(layers.Conv(self.channels, 3, **common, name='image')(x, train))
 
 
 class Discriminator(nn.Module):
@@ -67,6 +79,8 @@ class Discriminator(nn.Module):
   channels: int = 3
   width: int = 128  # channels of the last features
   spectral: bool = True
+  end_iterates: bool = False  # the last layers' power iteration also runs at evaluation, as torch-mimicry's own
+  attention: int = 0  # side of the maps with self-attention, 0: none
   pool: Literal['sum', 'mean'] = 'sum'
   classes: int = 0
   inside: Inside = 'projection'  # how the label, with classes, enters the logit
@@ -78,7 +92,9 @@ class Discriminator(nn.Module):
 
   def __post_init__(self) -> None:
     layers.check(self.resolution, self.channels, tuple(DISCRIMINATORS))
-    layers.check_width(self.width, DISCRIMINATORS[self.resolution][0])
+    divisors, halvings = DISCRIMINATORS[self.resolution]
+    layers.check_width(self.width, divisors)
+    check_attention(self.attention, {self.resolution >> i + 1: self.width // divisors[i] for i in range(halvings)})
     super().__post_init__()
 
   @nn.compact
@@ -93,11 +109,22 @@ class Discriminator(nn.Module):
     for i, divisor in enumerate(divisors):
       down = i < halvings
       x = DownBlock(self.width // divisor, down, i == 0, common, name=f'block{i}')(x, train)
+      if down and self.resolution >> i + 1 == self.attention:
+        x = SelfAttention(**common, name='attention')(x, train)
     if self.minibatch == 'std':
       x = minibatch_std(x, axis=axis)
     x = nn.relu(x).astype(jnp.float32)
     x = (x.sum((1, 2)) if self.pool == 'sum' else x.mean((1, 2))).astype(self.dtype)
+    if self.spectral and self.end_iterates:
+      common['spectral'] = 'always'
     return judged(self, x, label, common, train=train, axis=axis)
+
+
+def check_attention(side: int, widths: Mapping[int, int]) -> None:
+  """Raises ValueError for attention to maps that there aren't, or of too few channels; `widths` are by side."""
+  if side and widths.get(side, 0) < 8:
+    valid = ', '.join(str(n) for n, width in widths.items() if width >= 8)
+    raise ValueError(f'attention: {side}; valid are 0 (none), {valid or "and with at least 8 channels more"}')
 
 
 class UpBlock(nn.Module):
@@ -106,18 +133,19 @@ class UpBlock(nn.Module):
   features: int
   upsample: str
   classes: int
+  bias: bool
   common: dict[str, Any]
 
   @nn.compact
   def __call__(self, x: Array, label: Array | None, *, train: bool, axis: str | None) -> Array:
     up = resample.upsample_bilinear if self.upsample == 'bilinear' else resample.upsample_nearest
-    conv = partial(layers.Conv, self.features, use_bias=False, **self.common)
+    conv = partial(layers.Conv, self.features, **self.common)
     norm = partial(layers.Norm, 'batch', self.classes, dtype=self.common['dtype'])
-    shortcut = up(conv(kernel=1, name='shortcut')(x))
+    shortcut = up(conv(kernel=1, use_bias=self.bias, name='shortcut')(x, train))
     x = nn.relu(norm(name='norm0')(x, label, train=train, axis=axis))
-    x = conv(kernel=3, gain=sqrt(2), name='conv0')(up(x))
+    x = conv(kernel=3, gain=sqrt(2), use_bias=False, name='conv0')(up(x), train)
     x = nn.relu(norm(name='norm1')(x, label, train=train, axis=axis))
-    return conv(kernel=3, gain=sqrt(2), name='conv1')(x) + shortcut
+    return conv(kernel=3, gain=sqrt(2), use_bias=self.bias, name='conv1')(x, train) + shortcut
 
 
 class DownBlock(nn.Module):
