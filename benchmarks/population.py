@@ -72,6 +72,10 @@ def measure(batch: int) -> dict[str, float]:
       start = time.perf_counter()
       call()
       times[name].append(time.perf_counter() - start)
+  print(
+    '  quickest: ' + ', '.join(f'{name} {steps / min(times[name]):.0f}' for name, (_, steps) in sides.items()),
+    flush=True,
+  )
   speed = {name: steps / statistics.median(times[name]) for name, (_, steps) in sides.items()}
   found = {name: round(value, 1) for name, value in speed.items()}
   return found | {f'over_{name}': round(speed['population'] / speed[name], 3) for name in ('single', 'peer')}

@@ -11,6 +11,7 @@ import tiny
 from running import ROWS, command, experiment, metrics_of
 
 from ganjax import assemble, fields, parallel, population, sample, snapshot
+from ganjax.config import experiments, fingerprint, load
 from ganjax.curves import read, read_members
 from ganjax.data.feed import open_feed
 from ganjax.data.sources import open_source
@@ -137,6 +138,18 @@ def test_streamed_data_are_shared(tmp_path):
     {'population.d_learning_rate': (1e-3, 1e-2), 'steps_per_call': 2},
   )
   assert_members_are_lone_runs(config, 4, members=(1,))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', [name for name in experiments() if 'cifar' not in name])
+def test_any_experiment_can_be_a_population(name):
+  """Its step traces, to a state of the same shapes."""
+  setup = assemble.assemble(load(f'{name}:smoke', {'population.seeds': (0, 1), 'devices': 1}))
+  before = setup.initial.eval_shape()
+  after, _ = setup.play.at(0).trace(before, assemble.payload(setup, 0)).out_info
+  setup.feed.close()
+  shapes = [jax.tree.map(lambda x: (x.shape, x.dtype), tree) for tree in (before, after)]
+  assert shapes[0] == shapes[1]
 
 
 # The command.
@@ -281,8 +294,6 @@ def test_combinations():
 
 
 def test_a_member_has_the_hash_of_its_lone_run():
-  from ganjax.config import fingerprint
-
   config = tiny.complete(population={'seeds': (0, 7)}, terms__d__r1__gamma=2.0)
   assert fingerprint(fields.members(config)[1]) == fingerprint(tiny.complete(seed=7, terms__d__r1__gamma=2.0))
   assert fields.members(tiny.complete()) == [tiny.complete()]
