@@ -83,6 +83,14 @@ def chosen(section: Mapping[str, Any], member: int | None) -> int | None:
   return member
 
 
+def check_size(section: Mapping[str, Any], before: Mapping[str, Any]) -> None:
+  """Refuses to go on from a population of another size: members can't be added, nor left out."""
+  now, was = len(combinations(section)), len(combinations(before))
+  if now != was:
+    valid = f'the {was} members that the checkpoint has' if was else 'nothing: the checkpoint is of a lone run'
+    raise ConfigError('population', f'{now} members' if now else None, f'{valid}; or another workdir')
+
+
 def joined(section: Mapping[str, Any], hypers: Sequence[Mapping[str, float]]) -> dict[str, Any]:
   """`state.hyper` of members with these numbers, float32 [M] by name; of a lone run, of [] each."""
   own = [{name: value for name, value in values.items() if name != 'seeds'} for values in combinations(section)]

@@ -324,6 +324,20 @@ def test_refusals(given, words):
     assert word in str(caught.value)
 
 
+@pytest.mark.parametrize(
+  ('now', 'before', 'words'),
+  [
+    ({'seeds': (0, 1, 2)}, {'seeds': [0, 1], 'grid': False}, ('given .3 members', 'the 2 members')),
+    ({'seeds': (0, 1, 2)}, {}, ('given .3 members', 'a lone run')),
+    ({}, {'seeds': [0, 1], 'grid': False}, ('given None', 'the 2 members')),
+  ],
+)
+def test_members_can_not_be_added(now, before, words):
+  with pytest.raises(ConfigError, match=r'config\.population: ' + '.*'.join(words)):
+    population.check_size(now, before)
+  population.check_size(before, before)
+
+
 def test_only_a_population_drops():
   with pytest.raises(ConfigError, match=r'config\.on_nan'):
     tiny.complete(on_nan='drop')
