@@ -12,13 +12,15 @@ def test_attention():
   tensors = fixture.group('param/')
   module, variables = from_torch('sagan.attention', tensors, **fixture.cfg)
   state = {'spectral': variables['spectral']}
-  close(module.apply(variables, fixture['in/x']), fixture['out/eval'])
+  close(jax.jit(module.apply)(variables, fixture['in/x']), fixture['out/eval'])
 
   def loss(params, x):
     y, moved = module.apply({'params': params, **state}, x, True, mutable=['spectral'])
     return (y * fixture['in/w']).sum(), (y, moved)
 
-  (_, (y, moved)), (grads, slope) = jax.value_and_grad(loss, (0, 1), has_aux=True)(variables['params'], fixture['in/x'])
+  (_, (y, moved)), (grads, slope) = jax.jit(jax.value_and_grad(loss, (0, 1), has_aux=True))(
+    variables['params'], fixture['in/x']
+  )
   close(y, fixture['out/train'])
   close(slope, fixture['grad/x'])
   theirs = {name: value for name, value in fixture.group('grad/').items() if name != 'x'}
