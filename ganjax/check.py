@@ -35,6 +35,7 @@ def check(config: ConfigDict, spec: Any, device_count: int) -> None:
       'conditioning.name', config.conditioning.name, f"'none': the data {config.data.name!r} has no labels"
     )
   check_packing(config, parts)
+  check_alone(config)
   if config.data.flip and spec.field != 'image':
     raise ConfigError('data.flip', True, f'false: the data {config.data.name!r} has no images')
   if config.augment.name not in ('none', 'apa') and (len(spec.shape) != 3 or spec.shape[-1] not in (1, 3)):
@@ -112,6 +113,21 @@ def check_frozen(config: ConfigDict, spec: Any, playing: Game) -> None:
         raise ConfigError(
           f'optimizer.{player}.freeze', name, f'modules of {player}, or parts of them: {top}', nearest(name, modules)
         )
+
+
+def check_alone(config: ConfigDict) -> None:
+  """Refuses what reads D's logit where a conditioning has put its own losses in the place of the adversarial pair."""
+  if not configs.conditioning(config)(configs.hyper(config)).alone:
+    return
+  readers = {f'augment.{config.augment.name}': config.augment.name in ('ada', 'apa')}
+  readers |= {
+    f'stabilizers.{name}': name in config.stabilizers for name in ('top_k', 'label_flipping', 'latent_optimization')
+  }
+  readers |= {f'balance.{player}': rule.name == 'accuracy_below' for player, rule in config.balance.items()}
+  for field, reads in readers.items():
+    if reads:
+      name = config.conditioning.name
+      raise ConfigError(field, 'in force', f"nothing of the kind with conditioning {name!r}: D's logit is not trained")
 
 
 def check_shapes(config: ConfigDict, spec: Any, playing: Game) -> None:

@@ -152,7 +152,7 @@ def test_rotation_by_hand():
     turned = np.stack([np.rot90(x[i], i // 2) for i in range(8)])
     said = np.asarray(look(params['d'], jnp.asarray(turned))[1]['rotation'], np.float64)
     expected = -np.mean([said[i, i // 2] - np.log(np.exp(said[i]).sum()) for i in range(8)])
-    value, metrics = run('rotation', params, real, latent, weight=0.2, images=side)
+    value, metrics = run('rotation', params, real, latent, weight=0.2, player={'real': 'd', 'fake': 'g'}[side])
     np.testing.assert_allclose(value, 0.2 * expected, rtol=1e-5)
     np.testing.assert_allclose(metrics['rotation_accuracy'], np.mean(said.argmax(1) == np.arange(8) // 2))
 
@@ -195,16 +195,16 @@ def test_ssgan_losses_and_gradients_are_those_of_torch_mimicry(ssgan):
     (logits, said), moved = d.apply({'params': params, **spectral}, x, train=True, mutable=('spectral',))
     return logits, said, moved
 
-  def term(params, spectral, images, weight):
+  def term(params, spectral, player, weight):
     inspect = lambda x, label: judge(params, spectral, x)[:2]  # noqa: E731
     play = Play(real, None, fake, None, None, inspect, None)
-    return terms.rotation(scene_of(len(real)), play, weight=weight, images=images)[0]
+    return terms.rotation(scene_of(len(real)), play, weight=weight, player=player)[0]
 
   def d_loss(params):
     r, _, moved = judge(params, spectral, real)
     f, _, moved = judge(params, moved, fake)
     adversarial = jax.nn.relu(1 - r).mean() + jax.nn.relu(1 + f).mean()
-    own = term(params, moved, 'real', 1.0)
+    own = term(params, moved, 'd', 1.0)
     return adversarial + own, (adversarial, own)
 
   (total, (adversarial, own)), grads = jax.jit(jax.value_and_grad(d_loss, has_aux=True))(params)
@@ -215,7 +215,7 @@ def test_ssgan_losses_and_gradients_are_those_of_torch_mimicry(ssgan):
   # G's: D looks at the fakes as they are, then turned.
   logits, _, moved = judge(params, spectral, fake)
   close(-logits.mean(), reference['out/G_loss_gan'])
-  close(term(params, moved, 'fake', 0.2), reference['out/G_loss_ss'])
+  close(term(params, moved, 'g', 0.2), reference['out/G_loss_ss'])
 
 
 def test_rotation_loss_of_large_logits():

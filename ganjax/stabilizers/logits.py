@@ -9,10 +9,9 @@ FLIP = 0x666C
 
 
 def top_k(losses: Array, logits: Array, *, share: Number = 0.5) -> Array:
-  """Top-k training: the mean of G's losses [B, ...] over the `share` of fakes that D rates best, []
-  (Sinha et al. 2020, arXiv:2002.06224, equation 3).
+  """Top-k training: G learns from the `share` of its fakes that D rates best (Sinha et al. 2020, arXiv:2002.06224).
 
-  k is share x B, rounded up; the paper takes it from all of the batch down to a half, which `schedule.top_k_share`
+  The mean of G's losses [B, ...] over the k largest of D's logits, [] (the paper's equation 3). k is share x B, rounded up; the paper takes it from all of the batch down to a half, which `schedule.top_k_share`
   does. The batch is that of all devices; with microbatches, each has its own best.
   """
   flat, rates = losses.reshape(-1), logits.reshape(-1)
@@ -22,10 +21,9 @@ def top_k(losses: Array, logits: Array, *, share: Number = 0.5) -> Array:
 
 
 def label_flipping(scene: Scene, real: Array, fake: Array, *, share: Number = 0.05) -> tuple[Array, Array]:
-  """Label flipping: in D's loss a `share` of the rows has real and fake exchanged (Salimans et al. 2016's
-  smoothing with hard labels; Chintala et al. 2016, "How to train a GAN", tip 6).
+  """Label flipping: in D's loss a `share` of the rows has real and fake exchanged (Chintala et al. 2016, ganhacks, 6).
 
-  real, fake: logits [B, ...]. A flipped row's real counts as a fake and its fake as a real, which is defined for pairs
+  It is label smoothing (Salimans et al. 2016, section 3.4) with hard labels. real, fake: logits [B, ...]. A flipped row's real counts as a fake and its fake as a real, which is defined for pairs
   as for separate losses.
   """
   key = jax.random.fold_in(scene.key, FLIP)

@@ -11,16 +11,17 @@ from ganjax.types import Array, Metrics, Number, Play, Scene
 
 
 def rotation(
-  scene: Scene, play: Play, *, weight: Number = 1.0, images: Literal['real', 'fake'] = 'real'
+  scene: Scene, play: Play, *, weight: Number = 1.0, player: Literal['g', 'd'] = 'd'
 ) -> tuple[Array, Metrics]:
   """SS-GAN: weight -E log Q(r | x turned by r), Q D's head 'rotation' (Chen et al. 2019, arXiv:1811.11212, section 3).
 
-  D gets it on reals, with the paper's beta = 1, and G on its fakes (`images` 'fake'), with alpha = .2: the players work
+  D gets it on reals, with the paper's beta = 1, and G on its fakes, where the paper's alpha is .2: the players work
   together here. As in the paper's experiments a quarter of the batch is turned by each of 0, 90, 180, 270 degrees; it
   costs a forward of D on images that must be square.
   """
-  chosen, label = (play.real, play.label) if images == 'real' else (play.fake, play.fake_label)
-  turned, turns = rotated(chosen, *places(scene.rows, scene.axis))
+  chosen, label = (play.real, play.label) if player == 'd' else (play.fake, play.fake_label)
+  rows, total = places(scene.rows, scene.axis)
+  turned, turns = rotated(chosen, rows[:: rows.size // chosen.shape[0]], total)
   said = play.inspect(turned, label)[1]['rotation']
   value = weight * rotation_loss(said, turns)
   return value, {'rotation': value, 'rotation_accuracy': (said.argmax(1) == turns).astype(jnp.float32).mean()}
