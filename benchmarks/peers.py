@@ -115,6 +115,46 @@ LOSSES: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
 }
 
 
+def unrolled_stepper(g: nn.Module, d: nn.Module, k: int, real: Callable[[], torch.Tensor],
+                     latent: Callable[[], torch.Tensor], rate: float = 2e-4) -> Callable[[], None]:  # fmt: skip
+  """A D turn, and a G turn against D after k further Adam moves, differentiated through; on the non-saturating loss."""
+  d_loss, g_loss = LOSSES['non_saturating']
+  g_opt = torch.optim.Adam(g.parameters(), rate, (0.5, 0.999))
+  names = [name for name, _ in d.named_parameters()]
+  held = [[p.detach().clone().requires_grad_() for p in d.parameters()]]
+  held += [[torch.zeros_like(p) for p in held[0]] for _ in range(2)]  # Adam's moments
+  count = [0]
+
+  def judge(weights: list[torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+    return torch.func.functional_call(d, dict(zip(names, weights, strict=True)), (x,))
+
+  def move(state: list[list[torch.Tensor]], t: int, x: torch.Tensor, fake: torch.Tensor, graph: bool) -> Any:
+    weights, first, second = state
+    grads = torch.autograd.grad(d_loss(judge(weights, x), judge(weights, fake)), weights, create_graph=graph)
+    first = [0.5 * m + 0.5 * grad for m, grad in zip(first, grads, strict=True)]
+    second = [0.999 * v + 0.001 * grad**2 for v, grad in zip(second, grads, strict=True)]
+    scale, share = rate / (1 - 0.5**t), 1 / (1 - 0.999**t)
+    moved = [w - scale * m / ((v * share + 1e-12).sqrt() + 1e-8) for w, m, v in zip(weights, first, second, strict=True)]
+    return [moved, first, second]
+
+  def step() -> None:
+    with torch.no_grad():
+      fake = g(latent())
+    count[0] += 1
+    state = move(held, count[0], real(), fake, False)
+    held[:] = [[x.detach() for x in part] for part in state]
+    for weight in held[0]:
+      weight.requires_grad_()
+    fake, x, ahead = g(latent()), real(), list(held)
+    for i in range(k):
+      ahead = move(ahead, count[0] + 1 + i, x, fake, True)
+    g_opt.zero_grad()
+    g_loss(judge(ahead[0], fake)).backward(inputs=list(g.parameters()))
+    g_opt.step()
+
+  return step
+
+
 def stepper(g: nn.Module, d: nn.Module, loss: str, real: Callable[[], torch.Tensor], latent: Callable[[], torch.Tensor],
             rate: float = 2e-4) -> Callable[[], None]:  # fmt: skip
   """One D turn and one G turn on fresh latents. D's weights get no gradient in G's turn."""

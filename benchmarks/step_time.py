@@ -53,13 +53,14 @@ def image_case(loss: str, net: str, width: int, batch: int, extra: dict[str, Any
   return (caller(program, state, mesh, parallel.place({'image': images[None]}, mesh)), 1), (peer, 1)
 
 
-def ring_case(batch: int, steps: int = 100) -> tuple[Calls, Calls]:
-  """The ring of 8 Gaussians; both sides draw their data."""
+def ring_case(batch: int, steps: int = 100, unroll: int = 0) -> tuple[Calls, Calls]:
+  """The ring of 8 Gaussians; both sides draw their data. `unroll`: D's moves that G looks ahead."""
+  ahead = {'game': 'unrolled', 'play.unroll_steps': unroll, 'optimizer.d.eps_root': 1e-12} if unroll else {}
   config = configs.complete(
     {
       'data': {'name': 'mixture'}, 'generator': {'name': 'mlp'}, 'discriminator': {'name': 'mlp'}, 'latent_dim': 2,
       'optimizer': ADAM, 'batch_size': batch, 'steps': steps, 'steps_per_call': steps,
-    }
+    }, ahead,
   )  # fmt: skip
   source = open_source(config.data)
   feed = open_feed(source, batch=batch, seed=0)
@@ -71,7 +72,11 @@ def ring_case(batch: int, steps: int = 100) -> tuple[Calls, Calls]:
   program = parallel.compile(game, rules, mesh, steps=steps, read=feed.read, resident=batch, unroll=False)
   d = peers.mlp(2, 1, lambda: torch.nn.LeakyReLU(0.2))
   g = peers.mlp(2, 2, torch.nn.ReLU)
-  peer = peers.stepper(g, d, 'non_saturating', lambda: peers.ring(batch), lambda: torch.randn(batch, 2))
+  data, latent = (lambda: peers.ring(batch)), (lambda: torch.randn(batch, 2))
+  if unroll:
+    peer = peers.unrolled_stepper(g, d, unroll, data, latent)
+  else:
+    peer = peers.stepper(g, d, 'non_saturating', data, latent)
 
   def several() -> None:
     for _ in range(20):
@@ -97,6 +102,8 @@ CASES: dict[str, Callable[[], tuple[Calls, Calls]]] = {
   'sngan32_w128': lambda: image_case('hinge', 'resnet', 128, 16, {}),
   'ring_mlp_b512': lambda: ring_case(512),
   'ring_mlp_b128': lambda: ring_case(128),
+  'ring_unrolled5_b512': lambda: ring_case(512, unroll=5),
+  'ring_unrolled5_b128': lambda: ring_case(128, unroll=5),
 }
 
 
