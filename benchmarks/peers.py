@@ -134,7 +134,9 @@ def unrolled_stepper(g: nn.Module, d: nn.Module, k: int, real: Callable[[], torc
     first = [0.5 * m + 0.5 * grad for m, grad in zip(first, grads, strict=True)]
     second = [0.999 * v + 0.001 * grad**2 for v, grad in zip(second, grads, strict=True)]
     scale, share = rate / (1 - 0.5**t), 1 / (1 - 0.999**t)
-    moved = [w - scale * m / ((v * share + 1e-12).sqrt() + 1e-8) for w, m, v in zip(weights, first, second, strict=True)]
+    moved = [
+      w - scale * m / ((v * share + 1e-12).sqrt() + 1e-8) for w, m, v in zip(weights, first, second, strict=True)
+    ]
     return [moved, first, second]
 
   def step() -> None:
