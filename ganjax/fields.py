@@ -11,7 +11,8 @@ import importlib
 import inspect
 import operator
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -45,7 +46,9 @@ def defaults() -> ConfigDict:
   config.ema_snapshot_every = 0  # of the averages with sigma_rel, for `ganjax ema`
   config.samples = 64  # in a grid
   config.evaluate_num = 1000
-  config.standing_statistics = 0  # batches that G's batch statistics are taken from anew for samples; 0: the running ones
+  config.standing_statistics = (
+    0  # batches that G's batch statistics are taken from anew for samples; 0: the running ones
+  )
   config.keep = 3  # last checkpoints
   config.best_metric = ''  # the checkpoint that is best by it is kept too; lower is better, or -name for higher
   config.on_nan = 'stop'  # 'rollback' to the last checkpoint, with another key; 'drop' a population's member
@@ -61,7 +64,8 @@ DEFAULT_NAMES = {'data': 'digits', 'generator': 'dcgan', 'discriminator': 'dcgan
 GROUPS = ('optimizer', 'terms', 'stabilizers', 'balance', 'ema', 'schedule')  # sections of sections
 CHOICES = {'dtype': ('float32', 'bfloat16'), 'parallel': ('jit', 'pmap'), 'on_nan': ('stop', 'rollback', 'drop')}
 DATA_FIELDS = {'flip': Field(bool, False), 'resident': Field(typing.Literal['auto', 'yes', 'no'], 'auto'),
-               'workers': Field(int, 0), 'prefetch': Field(int, 8)}  # of every source  # fmt: skip
+               'workers': Field(int, 0), 'prefetch': Field(int, 8), 'labels': Field(Sequence[int], ()), 'scores': Field(str, ''),
+               'easiest': Field(float, 1.0), 'blur': Field(float, 0.0)}  # of every source  # fmt: skip
 
 
 def complete(given: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> ConfigDict:
@@ -70,7 +74,7 @@ def complete(given: Mapping[str, Any], overrides: Mapping[str, Any] | None = Non
   for path, value in (overrides or {}).items():
     override(fields, path, value)
   config = defaults()
-  valid = {*config, *NAMED, *GROUPS, 'play', 'population'}
+  valid = {*config, *NAMED, *GROUPS, 'play', 'population', 'phases'}
   for name, value in fields.items():
     if name not in valid:
       raise ConfigError(name, value, 'one of the fields ' + ', '.join(sorted(valid)), nearest(name, valid))
@@ -97,6 +101,8 @@ def complete(given: Mapping[str, Any], overrides: Mapping[str, Any] | None = Non
   config.population = population.checked(fields.get('population', {}), varied(config))
   if config.on_nan == 'drop' and not config.population:
     raise ConfigError('on_nan', 'drop', "'stop' or 'rollback': a lone run has no other members that go on")
+  config.phases = phased(fields.get('phases', ()))
+  phases(config)
   return config.lock()
 
 
@@ -210,6 +216,52 @@ def varied(config: ConfigDict) -> dict[str, str]:
   """What a population may vary, by the name of its list: seeds, the state's numbers, and those of schedules."""
   plans = [(name, part) for name, plan in config.schedule.items() for part in plan if part != 'name']
   return {'seeds': 'seed'} | places(config) | {f'{name}_{part}': f'schedule.{name}.{part}' for name, part in plans}
+
+
+# What every phase of a training shares.
+SHARED = ('name', 'seed', 'batch_size', 'steps', 'steps_per_call', 'parallel', 'devices', 'log_every', 'keep', 'best_metric',
+          'on_nan', 'max_rollbacks', 'tensorboard', 'wandb', 'population', 'phases')  # fmt: skip
+
+
+def phased(given: Any) -> tuple[dict[str, Any], ...]:
+  """The field `phases`: what is different until some step, and then until a later one."""
+  if not isinstance(given, (list, tuple)):
+    raise ConfigError('phases', given, "a list such as ({'until': 1000, 'loss.name': 'hinge'},)")
+  checked, before = [], 0
+  for i, overrides in enumerate(given):
+    filled = mapping(f'phases[{i}]', overrides)
+    until = filled['until'] = fit(f'phases[{i}].until', filled.get('until'), int, None)
+    if until <= before:
+      raise ConfigError(f'phases[{i}].until', until, f'a step after {before}')
+    for path in filled:
+      if path.partition('.')[0] in SHARED:
+        raise ConfigError(f'phases[{i}].{path}', filled[path], f'anything but {", ".join(SHARED)}')
+    checked.append(filled)
+    before = until
+  return tuple(checked)
+
+
+def phases(config: ConfigDict) -> list[ConfigDict]:
+  """A complete config for each phase, whose `steps` is where it ends; the last is `config` itself, if it has its turn."""
+  found: list[ConfigDict] = []
+  for i, given in enumerate(config.phases):
+    if found and found[-1].steps == config.steps:
+      break
+    overrides = {path: value for path, value in given.items() if path != 'until'}
+    with within(f'phases[{i}]'):
+      found.append(complete(config, overrides | {'phases': (), 'steps': min(given['until'], config.steps)}))
+  if found and found[-1].steps == config.steps:
+    return found
+  return [*found, complete(config, {'phases': ()}) if config.phases else config]
+
+
+@contextmanager
+def within(place: str) -> Iterator[None]:
+  """Errors name the field as one of `place`."""
+  try:
+    yield
+  except ConfigError as error:
+    raise ConfigError(f'{place}.{error.field}', error.given, error.valid, error.nearest) from None
 
 
 def members(config: ConfigDict) -> list[ConfigDict]:

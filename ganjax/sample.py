@@ -62,13 +62,17 @@ def load_all(workdir: str | Path, checkpoint: int | None = None) -> Trained:
     raise CheckpointError(f'{workdir}: no such folder; `ganjax train --workdir {workdir}` makes one')
   with Checkpoints(workdir, keep=1, lock=False) as checkpoints:
     meta = checkpoints.meta(checkpoint)
-    config = configs.complete(meta['config'])
-    spec = Spec.from_json(meta['spec'])
-    game = configs.game(config, spec)
-    template = initializer(config, spec, game, configs.rules(config, game)).eval_shape()
+    config, spec, game, like = described(meta)
     device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-    step, state, meta = checkpoints.restore(template, checkpoint, sharding=device)
+    step, state, meta = checkpoints.restore(like, checkpoint, sharding=device)
   return Trained(config, spec, game, state, step, meta)
+
+
+def described(meta: Mapping[str, Any]) -> tuple[ConfigDict, Spec, Game, TrainState]:
+  """Config, spec, game and the shapes of the state that a checkpoint's meta tells of."""
+  config, spec = configs.complete(meta['config']), Spec.from_json(meta['spec'])
+  game = configs.game(config, spec)
+  return config, spec, game, initializer(config, spec, game, configs.rules(config, game)).eval_shape()
 
 
 def of_member(whole: Trained, member: int | None) -> Trained:

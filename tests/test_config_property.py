@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from ganjax import config as configs
 from ganjax import parallel
+from ganjax.assemble import assemble, payload
 from ganjax.errors import ConfigError
-from ganjax.train import assemble, payload
 
 EXPERIMENTS = ('gan_ring8:smoke', 'dcgan_digits:smoke', 'wgan_gp_digits:smoke')
 BASES = {name: configs.load(name) for name in EXPERIMENTS}

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from ganjax import config as configs
-from ganjax.train import assemble, payload, train
+from ganjax.assemble import assemble, payload
+from ganjax.train import train
 
 EXPERIMENTS = sorted(configs.experiments())
 TRAINED = {'gan_ring8', 'wgan_gp_digits', 'sngan_cifar10'}  # one per family in the default tier

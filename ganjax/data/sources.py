@@ -9,12 +9,14 @@ from ganjax.data.cifar10 import cifar10
 from ganjax.data.digits import digits
 from ganjax.data.folder import folder
 from ganjax.data.mixture import mixture
+from ganjax.data.select import selected
 from ganjax.data.spec import Source
 from ganjax.data.tfds import tfds
 from ganjax.errors import ConfigError, nearest, unknown
 
 __all__ = ['arrays', 'cifar10', 'digits', 'folder', 'mixture', 'tfds']
 
+SELECT_FIELDS = ('labels', 'scores', 'easiest', 'blur')  # of every source, for `selected`
 FEED_FIELDS = ('flip', 'resident', 'workers', 'prefetch')  # of `config.data`, for open_feed
 
 
@@ -29,7 +31,7 @@ def open_source(config: Mapping[str, Any], *, split: str = 'train') -> Source:
   """
   if split not in ('train', 'test'):
     raise unknown('data.split', split, ('train', 'test'))
-  given = {name: config[name] for name in config if name not in ('name', *FEED_FIELDS)}
+  given = {name: config[name] for name in config if name not in ('name', *FEED_FIELDS, *SELECT_FIELDS)}
   name = config.get('name')
   if name not in __all__:
     raise unknown('data.name', name, __all__)
@@ -42,4 +44,7 @@ def open_source(config: Mapping[str, Any], *, split: str = 'train') -> Source:
     if field not in fields:
       valid = f'one of the fields {", ".join(sorted(fields))}'
       raise ConfigError(f'data.{field}', given[field], valid, nearest(field, fields))
-  return source(split=split, **given)
+  chosen = {name: config[name] for name in SELECT_FIELDS if name in config}
+  if split == 'test':  # the scores are of the examples to train on
+    chosen = {name: value for name, value in chosen.items() if name not in ('scores', 'easiest')}
+  return selected(source(split=split, **given), **chosen)
