@@ -3,6 +3,7 @@
 Games are written with these; augmentation, stabilisers and packing are at work inside, so that no game repeats them.
 """
 
+import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
@@ -18,13 +19,8 @@ from ganjax.data.spec import Spec
 from ganjax.stabilizers.images import ALONE
 from ganjax.types import Array, Batch, Extras, Key, Metrics, Params, Play, Scene
 
-LATENT, LABEL, AUGMENT, PSEUDO, NOISE = (
-  0,
-  1,
-  0x6175,
-  0x6170,
-  0x6E6F,
-)  # what a play's key is folded with, by kind of draw
+# What a play's key is folded with, by kind of draw.
+LATENT, LABEL, AUGMENT, PSEUDO, NOISE, INSIDE = 0, 1, 0x6175, 0x6170, 0x6E6F, 0x696E
 REAL, FAKE, TERMS, LATENTS = 0, 1, 2, 3  # what D looks at: each is augmented by draws of its own
 
 Look = tuple[Array, dict[str, Array]]  # D's logits [B] and what its heads say [B, ...]
@@ -82,8 +78,24 @@ def players(config: ConfigDict, spec: Spec, *, heads: Mapping[str, int] | None =
     """A training forward: the output, float32, and the extras with what it advanced."""
     own = extras[player]
     variables = {'params': scene.params[player], **own}
-    y, moved = nets[player].apply(variables, x, label, train=True, axis=scene.axis, mutable=list(own))
+    options = {'train': True, 'axis': scene.axis, **inside(scene, player)}
+    y, moved = nets[player].apply(variables, x, label, mutable=list(own), **options)
     return jax.tree.map(lambda y: y.astype(jnp.float32), y), {**extras, player: moved}
+
+  def inside(scene: Scene, player: str) -> dict[str, Any]:
+    """The key and rows of a network that draws for itself: noise in its layers, mixed styles."""
+    draws = 'key' in inspect.signature(type(nets[player]).__call__).parameters
+    return {'key': jax.random.fold_in(scene.key, INSIDE), 'rows': scene.rows} if draws else {}
+
+  def halves(scene: Scene, latent: Array, label: Array | None) -> tuple[Array, Callable[[Array], Array]]:
+    """Styles [B, L, F] of latents, and the function that makes images of them; the latents, of a G without styles."""
+    variables, net = {'params': scene.params['g'], **scene.extras['g']}, nets['g']
+    if not hasattr(net, 'synthesize'):
+      return latent[:, None], lambda ws: forward(scene, scene.extras, 'g', ws[:, 0], label)[0]
+    options = {'train': True, 'axis': scene.axis, **inside(scene, 'g')}
+    ws, _ = net.apply(variables, latent, label, method='styles', mutable=list(scene.extras['g']), **options)
+    draws = {'noise': 'random', **inside(scene, 'g')}
+    return ws, lambda ws: net.apply(variables, ws, method='synthesize', **draws).astype(jnp.float32)
 
   def make(scene: Scene, extras: Extras, latent: Array, label: Array | None) -> tuple[Array, Extras]:
     """G's training forward, as D sees it: in packs."""
@@ -119,7 +131,8 @@ def players(config: ConfigDict, spec: Spec, *, heads: Mapping[str, int] | None =
       score = lambda z: judge(scene, scene.extras, generator(z, label), label, LATENTS)[0][0]  # noqa: E731
       latent, cost = active['latent_optimization'](scene.hyper)(score, latent)
     fake, extras = make(scene, scene.extras, latent, label)
-    found = Play(*real(scene, player), fake, label, latent, inspector(scene, extras), generator, latent_cost=cost)
+    both = {'generator': generator, 'halves': halves}
+    found = Play(*real(scene, player), fake, label, latent, inspector(scene, extras), **both, latent_cost=cost)
     return found, extras
 
   def inspector(scene: Scene, extras: Extras) -> Callable[[Array, Array | None], Look]:

@@ -97,6 +97,7 @@ class Play(NamedTuple):
   latent: Array  # [B, Z]
   inspect: Callable[[Array, Array | None], tuple[Array, dict[str, Array]]]
   generator: Callable[[Array, Array | None], Array]
+  halves: Any = None  # (scene, latent, label) -> styles [B, L, F], and the function from styles to images
   latent_cost: Array | float = 0.0  # [], of a latent optimisation, for G's loss
   real_logits: Any = None  # Array [B], of this loss's own look at the reals; None where it takes none
   real_heads: Any = None  # dict[str, Array]

@@ -19,7 +19,16 @@ from ganjax.ops import across
 from ganjax.terms import draws, finite_difference, gradient, weights
 from ganjax.types import Play, Scene
 
-ELSEWHERE = ('consistency_fake', 'consistency_real', 'feature_matching', 'lecam', 'rotation')  # in test_terms_more.py
+# In test_terms_more.py, test_path_length.py and test_energy.py.
+ELSEWHERE = (
+  'consistency_fake',
+  'consistency_real',
+  'feature_matching',
+  'lecam',
+  'path_length',
+  'pulling_away',
+  'rotation',
+)
 HERE = [name for name in terms.__all__ if name not in ELSEWHERE]
 OF_G = ('mode_seeking', 'latent_diversity', 'orthogonal')
 WEIGHTS = {name: 'gamma' if name[:2] in ('r1', 'r2') else 'weight' for name in HERE}
