@@ -131,9 +131,8 @@ def players(config: ConfigDict, spec: Spec, *, heads: Mapping[str, int] | None =
       score = lambda z: judge(scene, scene.extras, generator(z, label), label, LATENTS)[0][0]  # noqa: E731
       latent, cost = active['latent_optimization'](scene.hyper)(score, latent)
     fake, extras = make(scene, scene.extras, latent, label)
-    both = {'generator': generator, 'halves': halves}
-    found = Play(*real(scene, player), fake, label, latent, inspector(scene, extras), **both, latent_cost=cost)
-    return found, extras
+    found = real(scene, player)
+    return Play(*found, fake, label, latent, inspector(scene, extras), generator, halves, cost), extras
 
   def inspector(scene: Scene, extras: Extras) -> Callable[[Array, Array | None], Look]:
     """How terms look at D as it stands."""
