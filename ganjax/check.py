@@ -8,6 +8,7 @@ from flax.errors import FlaxError
 from ml_collections import ConfigDict
 
 from ganjax import config as configs
+from ganjax import terms
 from ganjax.errors import ConfigError, nearest
 from ganjax.monitor import NOT_LOG_ODDS
 from ganjax.standing import has_statistics
@@ -36,6 +37,12 @@ def check(config: ConfigDict, spec: Any, device_count: int) -> None:
     )
   check_packing(config, parts)
   check_alone(config)
+  for player, chosen in config.terms.items():
+    for name in set(chosen) & set(terms.OF_IMAGES):
+      if spec.field != 'image':
+        raise ConfigError(
+          f'terms.{player}.{name}', 'in force', f'no such term: the data {config.data.name!r} has no images'
+        )
   if config.data.flip and spec.field != 'image':
     raise ConfigError('data.flip', True, f'false: the data {config.data.name!r} has no images')
   if config.augment.name not in ('none', 'apa') and (len(spec.shape) != 3 or spec.shape[-1] not in (1, 3)):

@@ -30,7 +30,7 @@ AXES = {
   'game': ['unrolled'],
 }
 PLAIN = {'loss': 'non_saturating', 'conditioning': 'none', 'augment': 'none', 'minibatch': 'none', 'game': 'gan'}
-OF_IMAGES = {'ada', 'consistency_fake', 'consistency_real', 'diffaugment', 'rotation'}  # the others get rows of numbers
+OF_IMAGES = {'ada', 'diffaugment', *terms.OF_IMAGES}  # the others get rows of numbers
 # What a default wouldn't show in two steps.
 FIELDS = {'lecam': {'start': 0}, 'ada': {'p': 0.5}, 'apa': {'p': 0.5}, 'top_k': {'share': 0.5}, 'packing': {'size': 2},
           'label_flipping': {'share': 0.5}, 'warmup': {'kimg': 0.016}}  # fmt: skip

@@ -25,7 +25,7 @@ ALLOWED = {
   'fields': BASE | {'schema', 'lookup', 'population'},
   'config': BASE | {'schema', 'lookup', 'fields', 'balance'},
   'standing': BASE,
-  'check': BASE | {'config', 'monitor', 'standing'},
+  'check': BASE | {'terms', 'config', 'monitor', 'standing'},
   'losses': BASE,
   'terms': BASE | {'ops'},
   'augment': BASE | {'ops'},

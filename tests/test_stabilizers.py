@@ -198,6 +198,7 @@ def test_a_concatenated_label_reaches_the_logit(make):
   ({'stabilizers': {'packing': 2}}, r'stabilizers.packing.*a section'),
   ({'conditioning': {'name': 'projektion'}}, r'conditioning.name.*projektion.*did you mean.*projection'),
   ({'conditioning': {'name': 'multi_hinge'}, 'stabilizers': {'top_k': {}}}, r'stabilizers.top_k.*multi_hinge'),
+    ({'terms': {'d': {'rotation': {}}}}, r'terms.d.rotation.*no images'),
   ({'terms': {'g': {'r1': {}}}}, r'terms.g.r1.*terms.d.r1'),
   ({'terms': {'d': {'mode_seeking': {}}}}, r'terms.d.mode_seeking.*terms.g.mode_seeking'),
 ])  # fmt: skip

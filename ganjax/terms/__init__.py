@@ -25,3 +25,5 @@ HEADS = {'rotation': {'rotation': 4}, 'feature_matching': {'features': 0}, 'pull
 ONLY = dict.fromkeys(('consistency_real', 'dragan', 'r1', 'r1_finite_difference'), 'd') | dict.fromkeys(
   ('latent_diversity', 'mode_seeking', 'path_length'), 'g'
 )
+# Terms that turn or shift images.
+OF_IMAGES = ('consistency_fake', 'consistency_real', 'rotation')
