@@ -19,4 +19,10 @@ def get_config(size: str = 'full') -> ConfigDict:
   config.discriminator.distance = 'square'
   config.loss = {'name': 'energy', 'margin': 0.3}
   config.terms = {'g': {'pulling_away': {'weight': 0.1}}}
+  config.optimizer.g.learning_rate = 1e-3
+  if size == 'full':
+    config.steps = 4_000
+    for player in 'gd':
+      config.schedule[f'{player}_learning_rate'].over_kimg = 128.0
+    config.evaluate_every = config.sample_every = config.save_every = 1_000
   return config
