@@ -2,11 +2,11 @@
 
 ganjax train --config began_digits
 
-Result (seed 0 alone, 1,500 steps, 1,000 samples): k, the balance and the measure of convergence do what the paper says,
-the samples are blurs: Frechet distance 133, 123 and 103 after 500, 1,000 and 1,500 steps (one half of the real images to
-the other 1.39), sure of .003, all ten classes, .3% to 28.7%. A diversity ratio of .7 with equal rates collapsed to one
-or two shapes (4,000 steps, 161 to 199), one of .9 with squared distances to sevens. 174 s on two CPU cores that other
-work shared. The paper has faces only; `ebgan_digits`, with the same networks, is readable.
+Result (seed 0 alone, 1,500 steps, 1,000 samples): k, the balance and the measure of convergence do what the paper
+says, the samples are blurs: Frechet distance 133, 123 and 103 after 500, 1,000 and 1,500 steps (one half of the real
+images to the other 1.39), sure of .003, all ten classes, .3% to 28.7%. A diversity ratio of .7 with equal rates
+collapsed to one or two shapes (4,000 steps, 161 to 199), one of .9 with squared distances to sevens. 174 s on two CPU
+cores that other work shared. The paper has faces only; `ebgan_digits`, with the same networks, is readable.
 """
 
 from ml_collections import ConfigDict
