@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn.utils import spectral_norm
 
 WIDTH = 64
+EPS_ROOT = 1e-12  # in Adam's root, where it is differentiated
 
 
 def dcgan_generator(width: int = WIDTH, latent: int = 128) -> nn.Module:
@@ -23,12 +24,14 @@ def dcgan_generator(width: int = WIDTH, latent: int = 128) -> nn.Module:
   )  # fmt: skip
 
 
-def dcgan_discriminator(width: int = WIDTH) -> nn.Module:
-  """DCGAN's D for 32 x 32."""
+def dcgan_discriminator(width: int = WIDTH, norm: bool = True) -> nn.Module:
+  """DCGAN's D for 32 x 32, with batch norm or biases."""
+  conv = lambda i, o: nn.Conv2d(i, o, 4, 2, 1, bias=not norm)  # noqa: E731
+  normal = lambda o: [nn.BatchNorm2d(o)] if norm else []  # noqa: E731
   return nn.Sequential(
     nn.Conv2d(3, width, 4, 2, 1), nn.LeakyReLU(0.2, True),
-    nn.Conv2d(width, 2 * width, 4, 2, 1, bias=False), nn.BatchNorm2d(2 * width), nn.LeakyReLU(0.2, True),
-    nn.Conv2d(2 * width, 4 * width, 4, 2, 1, bias=False), nn.BatchNorm2d(4 * width), nn.LeakyReLU(0.2, True),
+    conv(width, 2 * width), *normal(2 * width), nn.LeakyReLU(0.2, True),
+    conv(2 * width, 4 * width), *normal(4 * width), nn.LeakyReLU(0.2, True),
     nn.Flatten(), nn.Linear(64 * width, 1),
   )  # fmt: skip
 
@@ -111,54 +114,42 @@ def ring(batch: int) -> torch.Tensor:
 
 LOSSES: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
   'non_saturating': (lambda r, f: F.softplus(-r).mean() + F.softplus(f).mean(), lambda f: F.softplus(-f).mean()),
+  'wasserstein': (lambda r, f: f.mean() - r.mean(), lambda f: -f.mean()),
   'hinge': (lambda r, f: F.relu(1 - r).mean() + F.relu(1 + f).mean(), lambda f: -f.mean()),
 }
 
 
-def unrolled_stepper(g: nn.Module, d: nn.Module, k: int, real: Callable[[], torch.Tensor],
-                     latent: Callable[[], torch.Tensor], rate: float = 2e-4) -> Callable[[], None]:  # fmt: skip
-  """A D turn, and a G turn against D after k further Adam moves, differentiated through; on the non-saturating loss."""
-  d_loss, g_loss = LOSSES['non_saturating']
-  g_opt = torch.optim.Adam(g.parameters(), rate, (0.5, 0.999))
-  names = [name for name, _ in d.named_parameters()]
-  held = [[p.detach().clone().requires_grad_() for p in d.parameters()]]
-  held += [[torch.zeros_like(p) for p in held[0]] for _ in range(2)]  # Adam's moments
-  count = [0]
+# What D says of reals and of fakes, and a penalty.
+Penalty = Callable[[nn.Module, torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor, Any]]
 
-  def judge(weights: list[torch.Tensor], x: torch.Tensor) -> torch.Tensor:
-    return torch.func.functional_call(d, dict(zip(names, weights, strict=True)), (x,))
 
-  def move(state: list[list[torch.Tensor]], t: int, x: torch.Tensor, fake: torch.Tensor, graph: bool) -> Any:
-    weights, first, second = state
-    grads = torch.autograd.grad(d_loss(judge(weights, x), judge(weights, fake)), weights, create_graph=graph)
-    first = [0.5 * m + 0.5 * grad for m, grad in zip(first, grads, strict=True)]
-    second = [0.999 * v + 0.001 * grad**2 for v, grad in zip(second, grads, strict=True)]
-    scale, share = rate / (1 - 0.5**t), 1 / (1 - 0.999**t)
-    moved = [
-      w - scale * m / ((v * share + 1e-12).sqrt() + 1e-8) for w, m, v in zip(weights, first, second, strict=True)
-    ]
-    return [moved, first, second]
+def none(d: nn.Module, real: torch.Tensor, fake: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, Any]:
+  """No penalty."""
+  return d(real), d(fake), 0
 
-  def step() -> None:
-    with torch.no_grad():
-      fake = g(latent())
-    count[0] += 1
-    state = move(held, count[0], real(), fake, False)
-    held[:] = [[x.detach() for x in part] for part in state]
-    for weight in held[0]:
-      weight.requires_grad_()
-    fake, x, ahead = g(latent()), real(), list(held)
-    for i in range(k):
-      ahead = move(ahead, count[0] + 1 + i, x, fake, True)
-    g_opt.zero_grad()
-    g_loss(judge(ahead[0], fake)).backward(inputs=list(g.parameters()))
-    g_opt.step()
 
-  return step
+def sloped(d: nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+  """D's logits, and the squared norm of its gradient per example."""
+  x = x.detach().requires_grad_()
+  logits = d(x)
+  (slope,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
+  return logits, slope.square().sum((1, 2, 3))
+
+
+def gradient_penalty(d: nn.Module, real: torch.Tensor, fake: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, Any]:
+  """WGAN-GP's, of weight 10."""
+  _, squares = sloped(d, torch.lerp(fake, real, torch.rand(len(real), 1, 1, 1)))
+  return d(real), d(fake), 10 * (squares.sqrt() - 1).square().mean()
+
+
+def r1_r2(d: nn.Module, real: torch.Tensor, fake: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, Any]:
+  """R1 and R2 of gamma 10; D looks but once at each image."""
+  (r, r1), (f, r2) = sloped(d, real), sloped(d, fake)
+  return r, f, 5 * (r1 + r2).mean()
 
 
 def stepper(g: nn.Module, d: nn.Module, loss: str, real: Callable[[], torch.Tensor], latent: Callable[[], torch.Tensor],
-            rate: float = 2e-4) -> Callable[[], None]:  # fmt: skip
+            rate: float = 2e-4, penalty: Penalty = none) -> Callable[[], None]:  # fmt: skip
   """One D turn and one G turn on fresh latents. D's weights get no gradient in G's turn."""
   g, d = g.to(memory_format=torch.channels_last), d.to(memory_format=torch.channels_last)
   g_opt, d_opt = (torch.optim.Adam(net.parameters(), rate, (0.5, 0.999)) for net in (g, d))
@@ -169,11 +160,55 @@ def stepper(g: nn.Module, d: nn.Module, loss: str, real: Callable[[], torch.Tens
     with torch.no_grad():
       fake = g(latent())
     d_opt.zero_grad()
-    d_loss(d(real()), d(fake)).backward()
+    r, f, extra = penalty(d, real(), fake)
+    (d_loss(r, f) + extra).backward()
     d_opt.step()
     d.requires_grad_(False)
     g_opt.zero_grad()
     g_loss(d(g(latent()))).backward()
+    g_opt.step()
+
+  return step
+
+
+def unrolled_stepper(g: nn.Module, d: nn.Module, k: int, real: Callable[[], torch.Tensor],
+                     latent: Callable[[], torch.Tensor], rate: float = 2e-4) -> Callable[[], None]:  # fmt: skip
+  """A D turn, then a G turn against D after k further Adam moves, differentiated through; the non-saturating loss.
+
+  D's parameters are one vector: Adam written out is then as few operations as can be.
+  """
+  d_loss, g_loss = LOSSES['non_saturating']
+  g_opt = torch.optim.Adam(g.parameters(), rate, (0.5, 0.999))
+  names, shapes = zip(*((name, p.shape) for name, p in d.named_parameters()), strict=True)
+  start = nn.utils.parameters_to_vector(d.parameters()).detach()
+  held = [start, torch.zeros_like(start), torch.zeros_like(start)]  # and Adam's moments
+  moves = 0
+
+  def judge(vector: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    parts = vector.split([shape.numel() for shape in shapes])
+    weights = {name: part.view(shape) for name, part, shape in zip(names, parts, shapes, strict=True)}
+    return torch.func.functional_call(d, weights, (x,))
+
+  def move(state: list[torch.Tensor], t: int, x: torch.Tensor, fake: torch.Tensor, graph: bool) -> list[torch.Tensor]:
+    vector, first, second = state
+    (slope,) = torch.autograd.grad(d_loss(judge(vector, x), judge(vector, fake)), vector, create_graph=graph)
+    first, second = 0.5 * first + 0.5 * slope, 0.999 * second + 0.001 * slope.square()
+    root = (second / (1 - 0.999**t) + EPS_ROOT).sqrt() + 1e-8
+    return [vector - rate / (1 - 0.5**t) * first / root, first, second]
+
+  def step() -> None:
+    nonlocal held, moves
+    with torch.no_grad():
+      fake = g(latent())
+    moves += 1
+    held[0].requires_grad_()
+    held = [part.detach() for part in move(held, moves, real(), fake, False)]
+    fake, x, ahead = g(latent()), real(), held
+    held[0].requires_grad_()
+    for i in range(k):
+      ahead = move(ahead, moves + 1 + i, x, fake, True)
+    g_opt.zero_grad()
+    g_loss(judge(ahead[0], fake)).backward(inputs=list(g.parameters()))
     g_opt.step()
 
   return step

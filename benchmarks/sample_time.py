@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 import peers
 import torch
-from step_time import IMAGES, Calls, measure
+from cases import IMAGES, Calls
+from step_time import measure
 
 from ganjax import config as configs
 
