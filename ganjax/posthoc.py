@@ -4,6 +4,7 @@ A training keeps two or more power-function averages (`ema.<name>.sigma_rel`) an
 `workdir/ema/<step>.npz`; `synthesize` adds the stored ones up to an average of another length, or of an earlier step.
 """
 
+import hashlib
 import json
 import zipfile
 from collections.abc import Mapping
@@ -37,8 +38,10 @@ def powers(ema: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
 def store(workdir: str | Path, state: TrainState, sigma_rels: Mapping[str, float], run_id: str) -> None:
   """Writes the power-function averages of a state on the host or a device; the file appears whole or not at all."""
   step, images = (int(np.ravel(count)[0]) for count in (state.step, state.images))  # alike for all of a population
-  about = {'step': step, 'images': images, 'sigma_rel': dict(sigma_rels), 'run_id': run_id}
   kept = {name: state.ema[name] for name in sigma_rels}
+  shapes = sorted({path.partition('/')[2]: list(leaf.shape) for path, leaf in flatten(kept).items()}.items())
+  networks = hashlib.sha256(json.dumps(shapes).encode()).hexdigest()[:12]
+  about = {'step': step, 'images': images, 'sigma_rel': dict(sigma_rels), 'run_id': run_id, 'networks': networks}
   players = {player for params in kept.values() for player in params}
   extras = {player: state.extras[player] for player in sorted(players & state.extras.keys())}
   write(Path(workdir) / FOLDER / f'{step}.npz', {'ema': kept, 'extras': extras}, about)
@@ -61,7 +64,8 @@ def synthesize(workdir: str | Path, sigma_rel: float | None = None, step: int | 
                length_kimg: float | None = None) -> Averaged:  # fmt: skip
   """The average of relative width `sigma_rel`, or of width `length_kimg`, as of a step (by default the last stored).
 
-  Batch statistics and other extras are those of the nearest step stored. Raises ConfigError, CheckpointError.
+  Batch statistics and other extras are those of the nearest step stored, and what was stored while networks had other
+  shapes than then is left out. Raises ConfigError, CheckpointError.
   """
   files = stored(workdir)
   if not files:
@@ -73,6 +77,11 @@ def synthesize(workdir: str | Path, sigma_rel: float | None = None, step: int | 
   known = {at: read(path)[1] for at, path in files.items()}
   images = float(np.interp(step, [0, *known], [0, *(about['images'] for about in known.values())]))
   sigma_rel = wanted(sigma_rel, length_kimg, images)
+  nearest = min(files, key=lambda at: abs(at - step))
+  files = {
+    at: path for at, path in files.items() if known[at]['networks'] == known[nearest]['networks']
+  }  # of this phase
+  known = {at: known[at] for at in files}
   parts = [(at, name, width) for at, about in known.items() for name, width in about['sigma_rel'].items()]
   times, gammas = [known[at]['images'] for at, _, _ in parts], [averages.gamma(width) for _, _, width in parts]
   found, error = averages.weights(times, gammas, images, averages.gamma(sigma_rel))
@@ -84,7 +93,6 @@ def synthesize(workdir: str | Path, sigma_rel: float | None = None, step: int | 
       prefix = next(prefix for prefix in share if leaf.startswith(prefix))
       place = leaf.removeprefix(prefix)
       total[place] = total.get(place, 0) + share[prefix] * array.astype(np.float64)
-  nearest = min(files, key=lambda at: abs(at - step))
   extras, about = read(files[nearest], ('extras/',))
   params = nest({place: array.astype(np.float32) for place, array in total.items()})
   made = {'step': step, 'images': round(images), 'sigma_rel': sigma_rel, 'run_id': about['run_id'], 'error': error}

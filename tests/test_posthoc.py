@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import jax
@@ -65,6 +66,21 @@ def test_length_in_images(trained):
   made = posthoc.synthesize(trained[0], length_kimg=0.064)
   assert made.about['sigma_rel'] == pytest.approx(0.1)
   assert tiny.difference(made.params, posthoc.synthesize(trained[0], 0.1).params) < 1e-6
+
+
+def test_networks_that_grew(trained, tmp_path):
+  """What was stored before is of no use: the rest makes the average, and the error says how well."""
+  workdir, _, state = trained
+  shutil.copytree(workdir / 'ema', tmp_path / 'ema')
+  small = jax.tree.map(lambda x: x[..., :1], state.ema)
+  for step in range(4, 24, 4):
+    posthoc.store(
+      tmp_path, state.replace(step=np.int32(step), images=np.int32(16 * step), ema=small), {'p05': 0.05}, 'run'
+    )
+  made, whole = posthoc.synthesize(tmp_path, 0.08), posthoc.synthesize(workdir, 0.08)
+  assert 0 < whole.about['error'] <= made.about['error'] < 0.1
+  assert tiny.difference(made.params, whole.params) < 1e-3
+  assert jax.tree.leaves(posthoc.synthesize(tmp_path, 0.08, 12).params)[0].shape[-1] == 1
 
 
 def test_forget(trained, tmp_path):
