@@ -21,7 +21,7 @@ def module_of(room: str, name: Any, field: str) -> types.ModuleType:
   if isinstance(name, str) and '.' in name:
     try:
       return importlib.import_module(name)
-    except ImportError as error:
+    except (ImportError, TypeError, ValueError) as error:  # a name such as '.a' is no module's
       raise ConfigError(field, name, f'a module that can be imported ({error})') from error
   raise unknown(field, name, names)
 

@@ -63,6 +63,7 @@ def test_complete_says_everything():
     ({'generator.name': 'mlp'}, ('config.generator.name', "'mlp'", '(8, 8, 1)')),
     ({'data.name': 'mixture'}, ('generator.name', "'dcgan'", '(2,)')),
     ({'generator': 3}, ('config.generator', 'section')),
+    ({'game': '.a'}, ('config.game', "'.a'")),
     ({'microbatches': 3, 'batch_size': 64}, ('config.batch_size', '3 microbatches')),
     ({'steps': float('inf')}, ('config.steps', 'finite')),
   ],
