@@ -176,6 +176,9 @@ def main() -> None:
   except GanjaxError as error:
     print(f'ganjax: {error}', file=sys.stderr)
     sys.exit(error.code)
+  except BrokenPipeError:  # the reader, `head` say, has seen enough
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(141)
   except OSError as error:
     if error.errno not in DISK:
       raise
@@ -183,9 +186,6 @@ def main() -> None:
     sys.exit(CheckpointError.code)
   except KeyboardInterrupt:
     sys.exit(130)
-  except BrokenPipeError:  # the reader, `head` say, has seen enough
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(141)
 
 
 if __name__ == '__main__':
