@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from ganjax.nets import layers
+from ganjax.ops.spectral import EPSILON
 from ganjax.types import Array
 
 
@@ -19,6 +20,7 @@ class SelfAttention(nn.Module):
   """
 
   spectral: layers.Spectral = False
+  epsilon: float = EPSILON
   kernel_init: layers.Initializer = layers.INITIALIZERS['xavier']
   dtype: Any = jnp.float32
 
@@ -27,9 +29,8 @@ class SelfAttention(nn.Module):
     b, h, w, c = x.shape
     if c < 8 or h % 2 or w % 2:
       raise ValueError(f'attention: maps of shape {x.shape[1:]}; valid are even sides and at least 8 channels')
-    conv = partial(
-      layers.Conv, kernel=1, use_bias=False, spectral=self.spectral, kernel_init=self.kernel_init, dtype=self.dtype
-    )
+    options: dict[str, Any] = {'spectral': self.spectral, 'epsilon': self.epsilon, 'kernel_init': self.kernel_init}
+    conv = partial(layers.Conv, kernel=1, use_bias=False, dtype=self.dtype, **options)
     query = conv(c // 8, name='theta')(x, train).reshape(b, h * w, -1)
     key = largest(conv(c // 8, name='phi')(x, train)).reshape(b, h * w // 4, -1)
     value = largest(conv(c // 2, name='g')(x, train)).reshape(b, h * w // 4, -1)

@@ -14,11 +14,13 @@ import jax.numpy as jnp
 
 from ganjax.ops import across, spectral
 from ganjax.ops.conv import Padding, conv, conv_pool, conv_transpose, pair
+from ganjax.ops.spectral import EPSILON
 from ganjax.types import Array
 
 Initializer = Callable[..., Array]
 Initial = Literal['normal', 'orthogonal', 'xavier', 'he']
 Spectral = bool | Literal['always']  # 'always': at evaluation, too, a power iteration is taken, and not kept
+Bias = bool | Literal['fixed']  # 'fixed': it is there, but doesn't learn
 
 INITIALIZERS: dict[str, Initializer] = {
   'normal': nn.initializers.normal(0.02),  # DCGAN, pix2pix
@@ -39,8 +41,9 @@ class Conv(nn.Module):
   stride: int = 1
   padding: Padding = 'SAME'
   groups: int = 1
-  use_bias: bool = True
+  use_bias: Bias = True
   spectral: Spectral = False
+  epsilon: float = EPSILON  # the least length that a vector of its power iteration is divided by
   kernel_init: Initializer = INITIALIZERS['normal']
   gain: float = 1.0  # of the initial kernel
   pool: bool = False
@@ -66,8 +69,9 @@ class ConvTranspose(nn.Module):
   stride: int = 2
   padding: Padding = 'SAME'
   output_padding: int = 0
-  use_bias: bool = True
+  use_bias: Bias = True
   spectral: Spectral = False
+  epsilon: float = EPSILON
   kernel_init: Initializer = INITIALIZERS['normal']
   dtype: Any = jnp.float32
 
@@ -85,8 +89,9 @@ class Dense(nn.Module):
   """Matrix product on the last axis: [..., F] -> [..., features]."""
 
   features: int
-  use_bias: bool = True
+  use_bias: Bias = True
   spectral: Spectral = False
+  epsilon: float = EPSILON
   kernel_init: Initializer = INITIALIZERS['normal']
   dtype: Any = jnp.float32
 
@@ -99,11 +104,12 @@ class Dense(nn.Module):
 
 
 class Embed(nn.Module):
-  """A vector for each class: int [B] -> [B, features]."""
+  """A vector for each class: int [B] -> [B, features]; of shares [B, classes] the mixture."""
 
   classes: int
   features: int
   spectral: Spectral = False
+  epsilon: float = EPSILON
   kernel_init: Initializer = INITIALIZERS['normal']
   dtype: Any = jnp.float32
 
@@ -112,7 +118,8 @@ class Embed(nn.Module):
     w = self.param('embedding', self.kernel_init, (self.classes, self.features), jnp.float32)
     if self.spectral:
       w = normalized(self, w.T, train).T  # u over the classes, as elsewhere
-    return w.astype(self.dtype)[label]
+    w = w.astype(self.dtype)
+    return label.astype(self.dtype) @ w if jnp.issubdtype(label.dtype, jnp.floating) else w[label]
 
 
 class BatchNorm(nn.Module):
@@ -126,6 +133,7 @@ class BatchNorm(nn.Module):
   momentum: float = 0.1
   epsilon: float = 1e-5
   affine: bool = True
+  unbiased: bool = True  # the variance that is kept
   scale_init: Initializer = nn.initializers.ones
   dtype: Any = jnp.float32
 
@@ -142,9 +150,9 @@ class BatchNorm(nn.Module):
       var = across.mean(jnp.square(x).mean(axes), axis)
       if self.is_mutable_collection('batch_stats') and not self.is_initializing():
         count = x.size // c * (1 if axis is None else jax.lax.axis_size(axis))
-        unbiased = var * (count / max(count - 1, 1))
+        kept = var * (count / max(count - 1, 1)) if self.unbiased else var
         running_mean.value += self.momentum * (jax.lax.stop_gradient(mean) - running_mean.value)
-        running_var.value += self.momentum * (jax.lax.stop_gradient(unbiased) - running_var.value)
+        running_var.value += self.momentum * (jax.lax.stop_gradient(kept) - running_var.value)
     else:
       x, var = x - running_mean.value, running_var.value
     scale = jax.lax.rsqrt(var + self.epsilon)
@@ -201,16 +209,17 @@ def biased(module: Any, y: Array) -> Array:
   """Adds to y [..., C] the module's bias, if it has one. To be called inside its compact method."""
   if not module.use_bias:
     return y
-  return y + module.param('bias', nn.initializers.zeros, y.shape[-1:], jnp.float32).astype(y.dtype)
+  bias = module.param('bias', nn.initializers.zeros, y.shape[-1:], jnp.float32).astype(y.dtype)
+  return y + (jax.lax.stop_gradient(bias) if module.use_bias == 'fixed' else bias)
 
 
 def normalized(module: Any, w: Array, train: bool) -> Array:
   """Divides w [..., O] by its spectral norm. A training forward takes one power iteration first and keeps it."""
   u = module.variable('spectral', 'u', lambda: spectral.start(w, module.make_rng('params')))
-  v = module.variable('spectral', 'v', lambda: spectral.iterate(w, u.value)[1])
+  v = module.variable('spectral', 'v', lambda: spectral.iterate(w, u.value, module.epsilon)[1])
   if not train and module.spectral != 'always':
     return w / spectral.sigma(w, u.value, v.value)
-  vectors = spectral.iterate(w, u.value)
+  vectors = spectral.iterate(w, u.value, module.epsilon)
   if train and module.is_mutable_collection('spectral') and not module.is_initializing():
     u.value, v.value = vectors
   return w / spectral.sigma(w, *vectors)

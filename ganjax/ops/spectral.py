@@ -9,16 +9,16 @@ from ganjax.types import Array
 EPSILON = 1e-12
 
 
-def unit(x: Array) -> Array:
-  """Scales x [n] to length 1."""
-  return x / jnp.maximum(jnp.sqrt(jnp.sum(jnp.square(x))), EPSILON)
+def unit(x: Array, epsilon: float = EPSILON) -> Array:
+  """Scales x [n] to length 1, divided by `epsilon` at least."""
+  return x / jnp.maximum(jnp.sqrt(jnp.sum(jnp.square(x))), epsilon)
 
 
-def iterate(w: Array, u: Array) -> tuple[Array, Array]:
+def iterate(w: Array, u: Array, epsilon: float = EPSILON) -> tuple[Array, Array]:
   """One power iteration on w [..., O] from u [O]: the new (u [O], v [prod(...)]), without gradient."""
   w, u = lax.stop_gradient((w.reshape(-1, w.shape[-1]), u))
-  v = unit(w @ u)
-  return unit(v @ w), v
+  v = unit(w @ u, epsilon)
+  return unit(v @ w, epsilon), v
 
 
 def sigma(w: Array, u: Array, v: Array) -> Array:
