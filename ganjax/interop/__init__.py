@@ -15,7 +15,13 @@ KINDS = {
   'stylegan2.mapping': 'stylegan2.mapping',
   'r3gan.G': 'r3gan.generator',
   'r3gan.D': 'r3gan.discriminator',
+  'progan.G': 'progan.generator',
+  'progan.D': 'progan.discriminator',
+  'transgan.G': 'transgan.generator',
+  'transgan.D': 'transgan.discriminator',
   'sagan.attention': 'sagan.attention',
+  'biggan.G': 'biggan.generator',
+  'biggan.D': 'biggan.discriminator',
 }
 MIMICRY = {'G': 'mimicry.generator', 'D': 'mimicry.discriminator'}
 
