@@ -40,7 +40,7 @@ def generator(tensors: Tensors, constructor: Mapping[str, Any]) -> tuple[Any, di
   multiples = biggan.GENERATORS[resolution]
   blocks = range(len(multiples) - 1)
   gains = [f'blocks.{i}.0.{bn}.gain.weight' for i in blocks for bn in ('bn1', 'bn2')]
-  shared = any(name.startswith('shared.') for name in tensors)
+  shared = any(name.startswith('shared.') or name.endswith('.gain.u0') for name in tensors)  # or tables of gains
   shared_dim = size(tensors, [('shared.weight', 1)], given.get('sd')) if shared else 0
   hierarchical = bool(given.get('hier', shared and size(tensors, [(name, 1) for name in gains]) != shared_dim))
   own = given.get('mybn', any(re.search(r'\.bn\.stored_(mean|var)$', name) for name in tensors))
