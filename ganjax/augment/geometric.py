@@ -4,6 +4,9 @@ x is mirrored at its borders, sampled up by 2 with the lowpass filter of an orth
 and sampled down again. All of it is linear in x, so that penalties may differentiate twice.
 """
 
+from functools import partial
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -120,16 +123,55 @@ def source(inverse: Matrix, h: int, w: int) -> tuple[Array, Array]:
   return y + (3 * h - 2) + 0.5, x + (3 * w - 2) + 0.5
 
 
+class Places(NamedTuple):
+  """Where points lie among the pixels: the pixel above and to the left, and how far beyond it."""
+
+  top: Array  # int32 [B, I, J]
+  left: Array
+  below: Array  # float32 [B, I, J, 1], from 0 to 1
+  right: Array
+
+
 def bilinear(x: Array, rows: Array, columns: Array) -> Array:
-  """x [B, H, W, C], 0 at its border, at points [B, I, J] in pixels; 0 outside. -> [B, I, J, C]"""
-  b, h, w, c = x.shape
+  """x [B, H, W, C], 0 at its border, at points [B, I, J] in pixels; 0 outside. -> [B, I, J, C]
+
+  The points are constants: no derivative is taken for them.
+  """
+  h, w = x.shape[1:3]
   rows, columns = jnp.clip(rows, 0, h - 1), jnp.clip(columns, 0, w - 1)
   top, left = (jnp.minimum(jnp.floor(at), n - 2) for at, n in ((rows, h), (columns, w)))
-  dy, dx = (rows - top)[..., None, None], (columns - left)[..., None]
-  index = (top * w + left).astype(jnp.int32)
-  # Neighbours in a row are read together: on the CPU a scatter, the gradient, costs by the number of its updates.
-  pair = lambda x, i: jax.lax.dynamic_slice(x, (i, 0), (2, c))  # noqa: E731
-  pairs = jax.vmap(jax.vmap(jax.vmap(pair, (None, 0)), (None, 0)))
-  flat = x.reshape(b, h * w, c)
-  mixed = pairs(flat, index) * (1 - dy) + pairs(flat, index + w) * dy  # [B, I, J, 2, C]
-  return mixed[..., 0, :] * (1 - dx) + mixed[..., 1, :] * dx
+  fractions = ((rows - top)[..., None], (columns - left)[..., None])
+  return sample((h, w), x, Places(top.astype(jnp.int32), left.astype(jnp.int32), *fractions))
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def sample(size: tuple[int, int], x: Array, at: Places) -> Array:
+  """x [B, H, W, C] of `size` (H, W) at places [B, I, J] -> [B, I, J, C]."""
+  image = jnp.arange(x.shape[0])[:, None, None]
+  pixel = lambda i, j: x.at[image, at.top + i, at.left + j].get(mode='promise_in_bounds')  # noqa: E731
+  line = lambda i: pixel(i, 0) * (1 - at.right) + pixel(i, 1) * at.right  # noqa: E731
+  return line(0) * (1 - at.below) + line(1) * at.below
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def spread(size: tuple[int, int], y: Array, at: Places) -> Array:
+  """The transpose of `sample`: y [B, I, J, C] -> [B, H, W, C].
+
+  On the CPU a scatter costs by the number of its updates, so that the four pixels about a point are one: half the time
+  of the transpose that JAX writes down.
+  """
+  (h, w), c = size, y.shape[3]
+  parts = [y * row * column for row in (1 - at.below, at.below) for column in (1 - at.right, at.right)]
+  squares = jnp.stack(parts, 3).reshape(*y.shape[:3], 2, 2 * c)
+  dimensions = jax.lax.ScatterDimensionNumbers(
+    update_window_dims=(3, 4), inserted_window_dims=(), scatter_dims_to_operand_dims=(1, 2),
+    operand_batching_dims=(0,), scatter_indices_batching_dims=(0,),
+  )  # fmt: skip
+  index = jnp.stack([at.top, at.left * c], -1)
+  zeros = jnp.zeros((y.shape[0], h, w * c), y.dtype)
+  x = jax.lax.scatter_add(zeros, index, squares, dimensions, mode=jax.lax.GatherScatterMode.PROMISE_IN_BOUNDS)
+  return x.reshape(-1, h, w, c)
+
+
+sample.defvjp(lambda size, x, at: (sample(size, x, at), at), lambda size, at, g: (spread(size, g, at), None))
+spread.defvjp(lambda size, y, at: (spread(size, y, at), at), lambda size, at, g: (sample(size, g, at), None))
