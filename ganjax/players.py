@@ -4,7 +4,7 @@ Games are written with these; augmentation, stabilisers and packing are at work 
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 
 from ganjax import config as names
 from ganjax.augment.apa import mixed
-from ganjax.augment.augmentation import initial, strength
+from ganjax.augment.augmentation import initial, strength, unchanged
 from ganjax.data.spec import Spec
 from ganjax.stabilizers.images import ALONE
 from ganjax.types import Array, Batch, Extras, Key, Metrics, Params, Play, Scene
@@ -134,17 +134,29 @@ def players(config: ConfigDict, spec: Spec, *, heads: Mapping[str, int] | None =
     found = real(scene, player)
     return Play(*found, fake, label, latent, inspector(scene, extras), generator, halves, cost), extras
 
-  def inspector(scene: Scene, extras: Extras) -> Callable[[Array, Array | None], Look]:
-    """How terms look at D as it stands."""
-    return lambda x, label: judge(scene, extras, x, label, TERMS)[0]
+  def inspector(scene: Scene, extras: Extras, seen: Sequence[tuple[Any, ...]] = ()) -> Callable[..., Look]:
+    """How terms look at D as it stands; `seen` are looks that it has had already, (images, label, look)."""
+
+    def inspect(x: Array, label: Array | None) -> Look:
+      # Taken again, the loss's look would be differentiated again: XLA merges the forward passes, not the backward.
+      same = [look for image, its, look in seen if image is x and its is label]
+      return same[0] if same else judge(scene, extras, x, label, TERMS)[0]
+
+    return inspect
 
   def judged(scene: Scene, found: Play, extras: Extras, reals: bool = True) -> tuple[Play, Extras]:
     """D looks at the reals, if asked to, and then at the fakes."""
+    seen = []
     if reals:
       (logits, said), extras = judge(scene, extras, found.real, found.label, REAL)
+      seen.append((found.real, found.label, (logits, said)))
       found = found._replace(real_logits=logits, real_heads=said)
     (logits, said), extras = judge(scene, extras, found.fake, found.fake_label, FAKE)
-    return found._replace(fake_logits=logits, fake_heads=said, inspect=inspector(scene, extras)), extras
+    seen.append((found.fake, found.fake_label, (logits, said)))
+    # A term's look is the same as these where no draw changes the images and D keeps nothing that a look moves on.
+    drawn = augmentation(scene.hyper).apply is not unchanged or 'instance_noise' in active
+    inspect = inspector(scene, extras, [] if drawn or extras['d'] else seen)
+    return found._replace(fake_logits=logits, fake_heads=said, inspect=inspect), extras
 
   def added(player: str, scene: Scene, found: Play, every: int = 1) -> tuple[Array, Extras, Metrics]:
     """The player's terms of one interval. A lazy one has a turn of its own, and weighs `every` times as much there."""
