@@ -19,16 +19,9 @@ from ganjax.ops import across
 from ganjax.terms import draws, finite_difference, gradient, weights
 from ganjax.types import Play, Scene
 
-# In test_terms_more.py, test_path_length.py and test_energy.py.
-ELSEWHERE = (
-  'consistency_fake',
-  'consistency_real',
-  'feature_matching',
-  'lecam',
-  'path_length',
-  'pulling_away',
-  'rotation',
-)
+# Tested in test_terms_more.py; in test_path_length.py and test_energy.py.
+MORE = ('consistency_fake', 'consistency_real', 'feature_matching', 'lecam', 'rotation')
+ELSEWHERE = (*MORE, 'path_length', 'pulling_away')
 HERE = [name for name in terms.__all__ if name not in ELSEWHERE]
 OF_G = ('mode_seeking', 'latent_diversity', 'orthogonal')
 WEIGHTS = {name: 'gamma' if name[:2] in ('r1', 'r2') else 'weight' for name in HERE}
@@ -413,9 +406,8 @@ def test_ctgans_packed_penalty(recorded, dropout):
   between = gradient.mix(jnp.asarray(recorded['ctgan/alpha']).reshape(-1), *packed)
 
   def loss(params):
-    play = Play(
-      packed[0], None, packed[1], None, packed[0], lambda x, label: ctgan_critic(params, x, keep['interp']), None
-    )
+    judge = inspect_by(lambda x, label: ctgan_critic(params, x, keep['interp']))
+    play = Play(packed[0], None, packed[1], None, packed[0], judge, None)
     penalty = 10 * gradient.penalty(gradient.norms_at(play, between), 1.0, False).mean()
     r, f = ctgan_critic(params, packed[0], keep['reals']), ctgan_critic(params, packed[1], keep['fake'])
     return f.mean() - r.mean() + penalty, (penalty, f - 0, r - 0)

@@ -71,9 +71,9 @@ def run(name, params, real, latent, axis=None, step=1, state=STATE, **fields):
 
 
 def test_each_term_is_tested_in_one_place():
-  from test_terms import ELSEWHERE
+  from test_terms import MORE
 
-  assert tuple(sorted(ELSEWHERE)) == HERE
+  assert tuple(sorted(MORE)) == HERE
 
 
 @pytest.mark.parametrize('name', HERE)
