@@ -67,11 +67,6 @@ def test_discriminator(model):
   moved_as(dict(moved), model.after('D'))
 
 
-def test_a_label_may_be_shares(model):
-  one_hot = jax.nn.one_hot(model.label['real'], model.d.classes)
-  close(model.d.apply(model.d_variables, model.fixture['in/real'], one_hot), model.fixture['out/D_eval'][:, 0])
-
-
 def test_orthogonal_regularisation(model):
   """Its gradient is what they add to that of the loss."""
   value = lambda params: orthogonal(SimpleNamespace(params={'g': params}), None)[0]  # noqa: E731
