@@ -1,5 +1,6 @@
 """Pictures of samples that say where they come from."""
 
+import json
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -133,7 +134,7 @@ def save_npz(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], abo
 
 
 def read_provenance(path: str | os.PathLike[str]) -> dict[str, str]:
-  """What `save_png` or `save_npz` wrote beside the samples. Raises DataError for other files."""
+  """What `save_png`, `save_npz` or `videos.save` (.gif) wrote beside the samples. Raises DataError for other files."""
   from PIL import Image
 
   try:
@@ -141,11 +142,13 @@ def read_provenance(path: str | os.PathLike[str]) -> dict[str, str]:
       with np.load(path, allow_pickle=False) as file:
         return {name: str(file[name]) for name in file.files if file[name].dtype.kind == 'U'}
     with Image.open(path) as image:
+      if image.format == 'GIF':
+        return dict(json.loads(image.info['comment']))
       return {str(name): str(value) for name, value in getattr(image, 'text', {}).items()}
   except FileNotFoundError:
     raise
-  except (OSError, ValueError, SyntaxError) as error:
-    raise DataError(f'{path}: neither a PNG nor an NPZ file ({error})') from error
+  except (OSError, ValueError, SyntaxError, KeyError) as error:
+    raise DataError(f'{path}: neither a PNG, an NPZ nor a GIF file of ours ({error})') from error
 
 
 @contextmanager

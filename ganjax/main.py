@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,11 @@ OVERRIDES = """\
 Any field of the config can be set with --config.FIELD=VALUE, for example
   --config.steps=20000 --config.loss.name=hinge --config.optimizer.d.learning_rate=4e-4
 A field that isn't in the experiment's file has a default; run.json shows all fields of a run."""
+IMPORT = """\
+A generator, and its discriminator if there is one: each has a --kind and a --file, for example
+  ganjax import --kind stylegan2.G --file ffhq.pth --key g_ema --kind stylegan2.D --file ffhq.pth --key d --workdir runs/ffhq
+  ganjax import --kind r3gan.G --file g.safetensors --workdir runs/r3gan --config.data.name=cifar10
+--config.FIELD=VALUE sets fields of the config as in training: to evaluate, the data."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -52,10 +58,16 @@ def parser() -> argparse.ArgumentParser:
   train.add_argument('--process', type=int, metavar='I', help='several processes: which one this is, from 0')
 
   sample = command('sample', 'Draw samples from a checkpoint; the data set is not needed.')
-  sample.add_argument('--num', type=int, default=64, metavar='N', help='how many (default: %(default)s)')
+  sample.add_argument('--num', type=int, metavar='N', help='how many (default: 64, or 8 with --interpolate)')
   sample.add_argument('--seed', type=int, default=0, metavar='S', help='of the latents (default: %(default)s)')
+  sample.add_argument('--out', metavar='FILE', help='.png: a grid; .npz: the arrays; with --interpolate .gif or .mp4 '
+                      '(default: samples.png, samples.gif)')  # fmt: skip
+  sample.add_argument('--interpolate', type=int, metavar='N', help='a video that goes from each sample to the next in N '
+                      'frames')  # fmt: skip
+  sample.add_argument('--truncation', type=float, metavar='PSI', help='of a style-based generator: pulls styles to their '
+                      'mean, 1 not at all, 0 wholly')  # fmt: skip
   sample.add_argument(
-    '--out', default='samples.png', metavar='FILE', help='.png: a grid; .npz: the arrays (default: %(default)s)'
+    '--noise', choices=('const', 'none'), help='of a style-based generator: in its layers (default: const)'
   )
   sample.add_argument('--method', default='plain', choices=('plain', 'rejection', 'langevin'), help='with D\'s help: keep '
                       'what D takes for data, or walk through the latents towards it (default: %(default)s)')  # fmt: skip
@@ -65,7 +77,9 @@ def parser() -> argparse.ArgumentParser:
   evaluate = command('evaluate', 'Measure a checkpoint against its data set.')
   evaluate.add_argument('--num', type=int, metavar='N', help="samples (default: the config's evaluate_num)")
   evaluate.add_argument('--seed', type=int, default=0, metavar='S', help='of the latents (default: %(default)s)')
-  for sub in (sample, evaluate):
+  export = command('export', "Write a checkpoint's parameters to a .safetensors file that `ganjax import` reads.")
+  export.add_argument('--out', required=True, metavar='FILE', help='.safetensors')
+  for sub in (sample, evaluate, export):
     sub.add_argument('--workdir', required=True, metavar='DIR', help='of the training')
     sub.add_argument('--checkpoint', type=int, metavar='STEP', help='which checkpoint (default: the newest intact one)')
     sub.add_argument(
@@ -73,6 +87,7 @@ def parser() -> argparse.ArgumentParser:
     )
     sub.add_argument('--ema', metavar='NAME', help='which average of the parameters: a name, a file that `ganjax ema` '
                      'wrote, or none (default: the first)')  # fmt: skip
+  for sub in (sample, evaluate):
     sub.add_argument('--standing-statistics', type=int, metavar='N', help="take G's batch statistics anew from so many "
                      'batches, for these very parameters (default: as the config says)')  # fmt: skip
   ema = command('ema', "Make an average of any length from the stored ones of a training's ema_snapshot_every.")
@@ -83,8 +98,28 @@ def parser() -> argparse.ArgumentParser:
     '--step', type=int, metavar='STEP', help='as of which step; best one stored (default: the last stored)'
   )
   ema.add_argument('--out', metavar='FILE', help='.npz file for `ganjax sample --ema FILE` (default: in DIR/ema)')
+  bring = command('import', 'Make a workdir with published weights, to sample, evaluate and train on.', IMPORT)
+  add_networks(bring)
   command('list', 'List experiments, games, networks, losses, terms, optimisers and data.')
   return top
+
+
+def add_networks(sub: argparse.ArgumentParser) -> None:
+  """The flags of `ganjax import`; those that describe networks keep their order."""
+  for flag, metavar, summary in (
+    ('kind', 'KIND', 'what the weights are: stylegan2.G, stylegan2.D, mimicry/sngan32.G, ...; or ganjax'),
+    ('file', 'FILE', '.npz, .safetensors, or .pth, .pt, .pkl by torch.save, which are read without running anything'),
+    ('key', 'KEY', 'which of several state dicts in the file, such as g_ema'),
+    ('set', 'NAME=VALUE', "a keyword of the official constructor that the weights' shapes don't tell"),
+  ):
+    named = partial(pair, flag)
+    sub.add_argument(f'--{flag}', dest='networks', action='append', metavar=metavar, type=named, help=summary)
+  sub.add_argument('--workdir', required=True, metavar='DIR', help='a new one')
+
+
+def pair(flag: str, value: str) -> tuple[str, str]:
+  """A flag with its value."""
+  return flag, value
 
 
 def split(arguments: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
@@ -110,9 +145,9 @@ def run(arguments: Sequence[str]) -> None:
   """Runs one command. Raises GanjaxError."""
   flags, overrides = split(arguments)
   options = parser().parse_args(flags)
-  if overrides and options.command not in ('train', 'plan'):
+  if overrides and options.command not in ('train', 'plan', 'import'):
     raise ConfigError(
-      next(iter(overrides)), next(iter(overrides.values())), 'nothing: only train and plan take config fields'
+      next(iter(overrides)), next(iter(overrides.values())), 'nothing: only train, plan and import take config fields'
     )
   if options.command == 'list':
     from ganjax.catalogue import catalogue
@@ -125,8 +160,21 @@ def run(arguments: Sequence[str]) -> None:
 
     given = {name: getattr(options, name) for name in ('percentile', 'steps', 'step_size')}
     chosen = {name: value for name, value in given.items() if value is not None}
+    generator = {'truncation_psi': options.truncation, 'noise': options.noise}
+    generator = {name: value for name, value in generator.items() if value is not None}
     print(write_samples(options.workdir, options.num, options.seed, options.out, options.checkpoint, options.member,
-                        options.method, chosen, ema=options.ema, batches=options.standing_statistics))  # fmt: skip
+                        options.method, chosen, ema=options.ema, batches=options.standing_statistics,
+                        frames=options.interpolate, generator=generator))  # fmt: skip
+  elif options.command == 'import':
+    from ganjax.convert import import_run
+
+    print(import_run(options.networks or [], options.workdir, overrides))
+  elif options.command == 'export':
+    from ganjax.convert import export_run
+
+    print(
+      export_run(options.workdir, options.out, checkpoint=options.checkpoint, member=options.member, ema=options.ema)
+    )
   elif options.command == 'ema':
     from ganjax.posthoc import write_average
 

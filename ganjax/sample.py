@@ -1,26 +1,30 @@
 """Samples from a checkpoint alone: its config and spec make the game, no data set is needed."""
 
+import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
 from ganjax import config as configs
-from ganjax import fields, images, population, posthoc, refine, standing
+from ganjax import fields, images, latents, population, posthoc, refine, standing, videos
 from ganjax import state as states
 from ganjax.data.spec import Spec
 from ganjax.errors import CheckpointError, ConfigError, nearest
 from ganjax.snapshot import flatten
 from ganjax.state import TrainState
-from ganjax.types import Extras, Game, Params, Rules
+from ganjax.types import Batch, Extras, Game, Key, Params, Rules
 
 Generate = Callable[[int, int], dict[str, np.ndarray]]  # (number, seed) -> the prior's draws and the samples
 
 CHUNK = 256  # samples generated at once
+FLAGS = {'truncation_psi': '--truncation', 'noise': '--noise'}  # keywords of a generator, by `with_options`
 
 
 class Trained(NamedTuple):
@@ -132,51 +136,109 @@ def sampler(game: Game, refined: refine.Refine | None = None,
       (params, extras), drawn = drawn_from(), jax.device_get(prior(seed, num))
       if refined is not None:
         drawn = refined(params, extras, jax.random.fold_in(jax.random.key(seed), refine.KEY), drawn)
-      padded = {name: np.resize(x, (-(-num // CHUNK) * CHUNK, *x.shape[1:])) for name, x in drawn.items()}
-      if num < CHUNK:
+      count = len(next(iter(drawn.values())))
+      padded = {name: np.resize(x, (-(-count // CHUNK) * CHUNK, *x.shape[1:])) for name, x in drawn.items()}
+      if count < CHUNK:
         padded = drawn
       parts = [
         jax.device_get(chunk(params, extras, {name: x[i : i + CHUNK] for name, x in padded.items()}))
-        for i in range(0, num, CHUNK)
+        for i in range(0, count, CHUNK)
       ]
-      return {name: np.concatenate([part[name] for part in parts])[:num] for name in parts[0]}
+      return {name: np.concatenate([part[name] for part in parts])[:count] for name in parts[0]}
 
     return generate
 
   return of
 
 
-def write_samples(workdir: str | Path, num: int, seed: int, out: str | Path, checkpoint: int | None = None,
-                  member: int | None = None, method: str = 'plain', options: Mapping[str, Any] | None = None, *,
-                  ema: str | None = None, batches: int | None = None) -> str:  # fmt: skip
-  """Draws `num` samples and writes a grid (.png) or arrays (.npz), with their provenance; says what it wrote.
+def with_options(trained: Trained, options: Mapping[str, Any]) -> Trained:
+  """`trained` whose generator is called with these keywords, such as 'truncation_psi'. Raises ConfigError without them."""
+  if not options:
+    return trained
+  net, field, name = configs.generator(trained.config, trained.spec), trained.spec.field, trained.config.generator.name
+  for option, value in options.items():
+    if option not in inspect.signature(type(net).__call__).parameters:
+      raise ConfigError(FLAGS[option], value, f'nothing: the generator {name!r} has no such thing')
 
-  `ema` chooses among averages, see `with_average`; `batches` is instead of the config's `standing_statistics`.
-  `method` 'rejection' or 'langevin' draws with D's help, with those `options` of `refine` that are given.
+  def generate(params: Params, extras: Extras, prior: Batch) -> Batch:
+    variables = {'params': params['g'], **extras['g']}
+    made = net.apply(variables, prior['latent'], prior.get('label'), **options)
+    return prior | {field: made.astype(jnp.float32)}
 
-  An .npz has the samples under the data's field ('image' uint8 [N, H, W, C], or 'row' [N, F]) with latents and labels.
+  return trained._replace(game=replace(trained.game, generate=generate))
+
+
+def walking(refined: refine.Refine | None, frames: int) -> refine.Refine:
+  """The way `refined`, and then frames between what it chose. Raises ConfigError for a game without latents."""
+
+  def refine_and_walk(params: Params, extras: Extras, key: Key, prior: refine.Drawn) -> dict[str, np.ndarray]:
+    if 'latent' not in prior:
+      raise ConfigError('--interpolate', frames, 'nothing: this game has no latents')
+    chosen = prior if refined is None else refined(params, extras, key, prior)
+    return jax.device_get(latents.along(chosen, frames))
+
+  return refine_and_walk
+
+
+def write_samples(workdir: str | Path, num: int | None = None, seed: int = 0, out: str | Path | None = None,
+                  checkpoint: int | None = None, member: int | None = None, method: str = 'plain',
+                  options: Mapping[str, Any] | None = None, *, ema: str | None = None, batches: int | None = None,
+                  frames: int | None = None, generator: Mapping[str, Any] | None = None) -> str:  # fmt: skip
+  """Draws samples and writes a grid (.png), arrays (.npz) or a video (.gif, .mp4), with provenance; says what it wrote.
+
+  Args:
+    workdir: of a training.
+    num: how many; by default 64, or 8 that a video goes through.
+    seed: of the latents.
+    out: the file. An .npz has the samples under the data's field ('image' uint8 [N, H, W, C], or 'row' [N, F]) with
+      latents and labels.
+    checkpoint: its step; by default the newest intact one.
+    member: of a population.
+    method: 'rejection' or 'langevin' draws with D's help, see `refine`.
+    options: of the method.
+    ema: chooses among averages, see `with_average`.
+    batches: instead of the config's `standing_statistics`.
+    frames: from each sample to the next, along `latents.walk`.
+    generator: keywords that the generator is called with.
+
+  Raises: ConfigError, CheckpointError.
   """
-  if num < 1:
-    raise ConfigError('--num', num, 'a number of at least 1')
-  path = Path(out)
-  if path.suffix not in ('.png', '.npz'):
-    raise ConfigError('--out', str(out), 'a file name that ends in .png or .npz')
-  trained = with_average(load(workdir, checkpoint, member), ema)
+  num = (64 if frames is None else 8) if num is None else num
+  path = Path(out or ('samples.png' if frames is None else 'samples.gif'))
+  suffixes = ('.png', '.npz') if frames is None else (*videos.SUFFIXES, '.npz')
+  for flag, count in {'--num': num, '--interpolate': frames}.items():
+    if count is not None and count < 1:
+      raise ConfigError(flag, count, 'a number of at least 1')
+  if path.suffix not in suffixes:
+    raise ConfigError('--out', str(path), f'a file name that ends in {", ".join(suffixes[:-1])} or {suffixes[-1]}'
+                      + ('; videos need --interpolate' if frames is None else ''))  # fmt: skip
+  videos.check(path)
+  trained = with_options(with_average(load(workdir, checkpoint, member), ema), generator or {})
   refined = refine.named(trained.game, method, options or {})
   batches = trained.config.standing_statistics if batches is None else batches
   settle = standing.settler(trained.game, batches, trained.config.batch_size)
-  drawn = sampler(trained.game, refined, settle)(trained.state)(num, seed)
+  way = refined if frames is None else walking(refined, frames)
+  drawn = sampler(trained.game, way, settle)(trained.state)(num, seed)
   about = images.provenance(trained.meta['run_id'], configs.fingerprint(trained.config), trained.step, seed, member)
   about |= {} if refined is None else {'method': ' '.join([method, *(f'{k}={v}' for k, v in (options or {}).items())])}
   about |= {'average': next(iter(trained.state.ema), 'none'), 'standing_statistics': str(batches)}
-  samples = drawn[trained.spec.field]
-  if path.suffix == '.npz':
-    kept = images.to_uint8(samples) if trained.spec.field == 'image' else samples
-    images.save_npz(path, drawn | {trained.spec.field: kept}, about)
-  else:
-    picture = images.picture(samples, trained.spec.extra)
-    if picture is None:
-      raise ConfigError('--out', str(out), f'an .npz file: samples of shape {samples.shape[1:]} make no picture')
-    images.save_png(path, picture, about)
+  about |= {name: str(value) for name, value in (generator or {}).items()}
+  about |= {} if frames is None else {'frames_between': str(frames)}
+  save(path, drawn, trained.spec, about)
   of = '' if member is None else f', member {member}'
   return f'{path}: {num} samples of {trained.config.name}{of}, step {trained.step}, seed {seed}, {method}'
+
+
+def save(path: Path, drawn: Mapping[str, np.ndarray], spec: Spec, about: Mapping[str, str]) -> None:
+  """Writes samples in the form that the file's name asks for. Raises ConfigError where they have no such form."""
+  samples = drawn[spec.field]
+  if path.suffix == '.npz':
+    kept = images.to_uint8(samples) if spec.field == 'image' else samples
+    images.save_npz(path, {**drawn, spec.field: kept}, about)
+  elif path.suffix in videos.SUFFIXES:
+    videos.save(path, samples, about)
+  else:
+    picture = images.picture(samples, spec.extra)
+    if picture is None:
+      raise ConfigError('--out', str(path), f'an .npz file: samples of shape {samples.shape[1:]} make no picture')
+    images.save_png(path, picture, about)

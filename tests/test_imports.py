@@ -15,7 +15,7 @@ GAME = BASE | {'losses', 'terms', 'augment', 'conditioning', 'stabilizers', 'ops
 STEP = BASE | {'ops', 'state', 'step'}
 LEAVES = BASE | {'state', 'snapshot', 'intact'}
 TRAIN = GAME | STEP | LEAVES | {
-  'games', 'optim', 'parallel', 'population', 'evals', 'checkpoint', 'log', 'images', 'monitor', 'record', 'run', 'sample', 'check', 'refine', 'posthoc', 'standing',
+  'games', 'optim', 'parallel', 'population', 'evals', 'checkpoint', 'log', 'images', 'monitor', 'record', 'run', 'sample', 'check', 'refine', 'posthoc', 'standing', 'latents', 'videos',
 }  # fmt: skip
 ALLOWED = {
   'errors': set(),
@@ -58,7 +58,12 @@ ALLOWED = {
   'record': BASE | {'monitor', 'parallel', 'population'},
   'run': BASE,
   'refine': BASE | {'schema'},
-  'sample': GAME | LEAVES | {'checkpoint', 'images', 'refine', 'posthoc', 'standing', 'fields', 'population'},
+  'latents': BASE | {'nets'},
+  'videos': BASE | {'images'},
+  'sample': GAME | LEAVES | {
+    'checkpoint', 'images', 'refine', 'posthoc', 'standing', 'fields', 'population', 'latents', 'videos',
+  },
+  'convert': TRAIN | {'fields', 'interop', 'lookup', 'schema'},
   'assemble': TRAIN | {'fields'},
   'resume': TRAIN | {'assemble', 'fields'},
   'train': TRAIN | {'assemble', 'resume', 'fields'},

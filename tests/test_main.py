@@ -118,7 +118,7 @@ def test_list(capsys):
     (['sample', '--workdir', '.', '--out', 'x.gif'], ConfigError, ('x.gif', '.png or .npz')),
     (['sample', '--workdir', '.', '--num', '0'], ConfigError, ('num', '0')),
     (['sample', '--workdir', '.'], CheckpointError, ('no checkpoint',)),
-    (['evaluate', '--workdir', '.', '--config.steps=3'], ConfigError, ('only train and plan',)),
+    (['evaluate', '--workdir', '.', '--config.steps=3'], ConfigError, ('only train, plan and import',)),
     (['train', '--processes', '2'], ConfigError, ('--coordinator',)),
   ],
 )  # fmt: skip

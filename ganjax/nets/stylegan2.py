@@ -249,10 +249,7 @@ class Generator(nn.Module):
       if key is None:
         raise ValueError("noise: 'random' needs a key")
       rows = jnp.arange(ws.shape[0]) if rows is None else rows
-      noise = [
-        per_row(jax.random.fold_in(key, NOISE + i), rows, partial(jax.random.normal, shape=(side, side, 1)))
-        for i, side in enumerate(sides)
-      ]
+      noise = noise_images(key, rows, sides)
     named = isinstance(noise, str) and noise in ('const', 'none')
     images: Sequence[Array | str] = [str(noise)] * len(sides) if named else noise
     if isinstance(images, str) or len(images) != len(sides):
@@ -334,6 +331,14 @@ def condition(label: Array | None, classes: int) -> Array:
 def per_row(key: Key, rows: Array, sample: Any) -> Array:
   """sample(key) [...] for each row [B] -> [B, ...], whatever the other rows are."""
   return jax.vmap(lambda row: sample(jax.random.fold_in(key, row)))(rows)
+
+
+def noise_images(key: Key, rows: Array, sides: Sequence[int]) -> list[Array]:
+  """Normal noise [B, side, side, 1] for layers of these sides."""
+  return [
+    per_row(jax.random.fold_in(key, NOISE + i), rows, partial(jax.random.normal, shape=(side, side, 1)))
+    for i, side in enumerate(sides)
+  ]
 
 
 def mixing(key: Key, rows: Array, latent_dim: int, num_ws: int, probability: float) -> tuple[Array, Array]:
