@@ -86,7 +86,9 @@ def complete(given: Mapping[str, Any], overrides: Mapping[str, Any] | None = Non
     config[section] = named(section, mapping(section, fields.get(section, {})), DEFAULT_NAMES[section])
   module = module_of('games', config.game, 'game')
   config.play = fill('play', fields.get('play', {}), keywords(module.game))
-  players: dict[str, Any] = {player: {} for player in getattr(module, 'PLAYERS', 'gd')} | mapping('optimizer', fields.get('optimizer', {}))
+  players: dict[str, Any] = {player: {} for player in getattr(module, 'PLAYERS', 'gd')} | mapping(
+    'optimizer', fields.get('optimizer', {})
+  )
   config.optimizer = {
     p: named(f'optimizer.{p}', mapping(f'optimizer.{p}', chosen), 'adam') for p, chosen in players.items()
   }

@@ -209,7 +209,7 @@ class Norm(nn.Module):
     if condition is None:
       return layers.BatchNorm(unbiased=self.unbiased, dtype=dtype, name='norm')(x, train=train, axis=axis)
     x = layers.BatchNorm(affine=False, unbiased=self.unbiased, name='norm')(x, train=train, axis=axis)
-    linear = partial(layers.Dense, c, use_bias=False, **dict(self.common) | {'dtype': jnp.float32})
+    linear: Any = partial(layers.Dense, c, use_bias=False, **dict(self.common) | {'dtype': jnp.float32})
     if self.tables:
       linear = partial(layers.Embed, self.tables, c, kernel_init=self.common['kernel_init'])
     gain, bias = (linear(name=name)(condition, train)[:, None, None] for name in ('gain', 'bias'))

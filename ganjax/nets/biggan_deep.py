@@ -143,7 +143,7 @@ class UpBlock(nn.Module):
   def __call__(self, x: Array, condition: Array, *, train: bool, axis: str | None) -> Array:
     hidden = x.shape[-1] // REDUCTION
     bigger = resample.upsample_nearest if self.up else lambda x: x
-    conv = partial(layers.Conv, **self.common)
+    conv: Any = partial(layers.Conv, **self.common)
 
     def rectified(y: Array, name: str) -> Array:
       return nn.relu(Norm(0, self.unbiased, self.common, name=name)(y, condition, train=train, axis=axis))
@@ -166,7 +166,7 @@ class DownBlock(nn.Module):
   def __call__(self, x: Array, train: bool) -> Array:
     hidden = self.features // REDUCTION
     smaller = resample.average_pool if self.down else lambda x: x
-    conv = partial(layers.Conv, **self.common)
+    conv: Any = partial(layers.Conv, **self.common)
     y = conv(hidden, 1, name='conv0')(nn.relu(x), train)
     y = conv(hidden, 3, name='conv1')(nn.relu(y), train)
     y = conv(hidden, 3, name='conv2')(nn.relu(y), train)
