@@ -30,7 +30,7 @@ class SelfAttention(nn.Module):
     if c < 8 or h % 2 or w % 2:
       raise ValueError(f'attention: maps of shape {x.shape[1:]}; valid are even sides and at least 8 channels')
     options: dict[str, Any] = {'spectral': self.spectral, 'epsilon': self.epsilon, 'kernel_init': self.kernel_init}
-    conv = partial(layers.Conv, kernel=1, use_bias=False, dtype=self.dtype, **options)
+    conv: Any = partial(layers.Conv, kernel=1, use_bias=False, dtype=self.dtype, **options)
     query = conv(c // 8, name='theta')(x, train).reshape(b, h * w, -1)
     key = largest(conv(c // 8, name='phi')(x, train)).reshape(b, h * w // 4, -1)
     value = largest(conv(c // 2, name='g')(x, train)).reshape(b, h * w // 4, -1)

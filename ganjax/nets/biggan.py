@@ -185,7 +185,7 @@ class DownBlock(nn.Module):
 
   @nn.compact
   def __call__(self, x: Array, train: bool) -> Array:
-    conv = partial(layers.Conv, **self.common)
+    conv: Any = partial(layers.Conv, **self.common)
     y = conv(self.hidden, 3, name='conv0')(x if self.first else nn.relu(x), train)
     y = conv(self.features, 3, pool=self.down, name='conv1')(nn.relu(y), train)
     if not self.down and x.shape[-1] == self.features:
