@@ -126,6 +126,7 @@ def test_what_cannot_be_sampled_so_is_refused(imported, monkeypatch):
       command('sample', '--workdir', imported, *flags)
 
 
+@pytest.mark.slow
 def test_a_generator_alone_with_classes_in_another_format(tmp_path):
   tensors = r3gan_g(classes=7)
   np.savez('w.npz', **{f'param/G/{name}': x for name, x in tensors.items()}, meta=np.array('no tensor'))
