@@ -24,6 +24,6 @@ def test_commands_exist():
   from ganjax.main import parser
 
   commands = {line.split()[1] for block in blocks('bash') for line in block.splitlines() if line.startswith('ganjax ')}
-  assert commands == {'list', 'plan', 'train', 'sample', 'evaluate'}
+  assert commands == {'list', 'plan', 'train', 'sample', 'evaluate', 'import', 'export'}
   text = parser().format_help()
   assert all(command in text for command in commands)
