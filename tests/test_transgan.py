@@ -85,6 +85,16 @@ def test_noise_joins_each_attention():
     jax.eval_shape(lambda: module.apply(variables, x, noise=[x]))
 
 
+@pytest.mark.slow
+def test_bfloat16():
+  rng = np.random.default_rng(1)
+  for player, fields, shape in ((transgan.Generator, G, (4, 5)), (transgan.Discriminator, D, (4, 8, 8, 1))):
+    x = jnp.asarray(rng.normal(size=shape), jnp.float32)
+    own = filled(player(**fields), x)
+    exact, fast = (jax.jit(player(**fields, dtype=dtype).apply)(own, x) for dtype in ('float32', 'bfloat16'))
+    assert np.abs(fast - exact).max() < 0.03 * np.abs(exact).max()
+
+
 def test_labels_and_heads():
   x = jnp.zeros((2, 8, 8, 1))
   module = transgan.Discriminator(**D, classes=3, inside='concat', heads={'rotation': 4})
