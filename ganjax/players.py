@@ -74,18 +74,21 @@ def players(config: ConfigDict, spec: Spec, *, heads: Mapping[str, int] | None =
     latent = jax.vmap(sample)(keys(LATENT))
     return latent, jax.vmap(lambda k: jax.random.randint(k, (), 0, classes))(keys(LABEL)) if classes else None
 
-  def forward(scene: Scene, extras: Extras, player: str, x: Array, label: Array | None) -> tuple[Any, Extras]:
-    """A training forward: the output, float32, and the extras with what it advanced."""
+  def forward(scene: Scene, extras: Extras, player: str, x: Array, label: Array | None,
+              call: int = 0) -> tuple[Any, Extras]:  # fmt: skip
+    """A training forward: the output, float32, and the extras with what it advanced. Each `call` draws for itself."""
     own = extras[player]
     variables = {'params': scene.params[player], **own}
-    options = {'train': True, 'axis': scene.axis, **inside(scene, player)}
+    options = {'train': True, 'axis': scene.axis, **inside(scene, player, call)}
     y, moved = nets[player].apply(variables, x, label, mutable=list(own), **options)
     return jax.tree.map(lambda y: y.astype(jnp.float32), y), {**extras, player: moved}
 
-  def inside(scene: Scene, player: str) -> dict[str, Any]:
+  def inside(scene: Scene, player: str, call: int = 0) -> dict[str, Any]:
     """The key and rows of a network that draws for itself: noise in its layers, mixed styles."""
-    draws = 'key' in inspect.signature(type(nets[player]).__call__).parameters
-    return {'key': jax.random.fold_in(scene.key, INSIDE), 'rows': scene.rows} if draws else {}
+    if 'key' not in inspect.signature(type(nets[player]).__call__).parameters:
+      return {}
+    key = jax.random.fold_in(jax.random.fold_in(scene.key, INSIDE), call)
+    return {'key': key, 'rows': scene.rows[:: packing.size if player == 'd' else 1]}
 
   def halves(scene: Scene, latent: Array, label: Array | None) -> tuple[Array, Callable[[Array], Array]]:
     """Styles [B, L, F] of latents, and the function that makes images of them; the latents, of a G without styles."""
@@ -109,7 +112,7 @@ def players(config: ConfigDict, spec: Spec, *, heads: Mapping[str, int] | None =
     x = augment.apply(key, scene.rows, x, strength(augment, scene))
     if 'instance_noise' in active:
       x = active['instance_noise'](scene.hyper)(jax.random.fold_in(key, NOISE), scene.rows, x)
-    said, extras = forward(scene, extras, 'd', packing.pack(x), label)
+    said, extras = forward(scene, extras, 'd', packing.pack(x), label, call)
     return (said if isinstance(said, tuple) else (said, {})), extras
 
   def real(scene: Scene, player: str) -> tuple[Array, Array | None]:
