@@ -9,6 +9,7 @@ entries alone are made anew.
 
 import argparse
 import json
+import os
 import platform
 import statistics
 import time
@@ -133,7 +134,7 @@ def main() -> None:
     ratio = statistics.median(ours for _, ours in pairs) / statistics.median(theirs for theirs, _ in pairs)
     result['methods'][key] = {'base': base, 'config': fields, 'time': round(ratio, 2), 'outcome': told(base, outcome)}
     print(key, result['methods'][key], flush=True)
-    about = {'bases': ABOUT, 'seeds': SEEDS, 'machine': f'{jax.devices()[0].device_kind}, jax {jax.__version__}, '
+    about = {'bases': ABOUT, 'seeds': SEEDS, 'machine': f'{os.cpu_count()} x {jax.devices()[0].device_kind}, jax {jax.__version__}, '
              f'Python {platform.python_version()}', 'command': 'python benchmarks/methods.py'}  # fmt: skip
     OUT.write_text(json.dumps(about | result, indent=1, sort_keys=True) + '\n')
 
