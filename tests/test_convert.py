@@ -73,6 +73,7 @@ def test_both_players_are_the_imported_ones(imported):
   np.testing.assert_allclose(ours, jax.jit(module.apply)(variables, x), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_it_trains_on_and_is_exported(imported, monkeypatch, tmp_path, capsys):
   config = sample.load(imported).config.to_dict() | {'ema': {'main': {'decay': 0.5}}}
   path = running.experiment(tmp_path, config)

@@ -11,6 +11,7 @@ from ganjax.assemble import assemble, payload
 from ganjax.train import train
 
 EXPERIMENTS = sorted(configs.experiments())
+LONG = {'biggan_cifar10', 'transgan_cifar10'}  # whose full size takes half a minute and more to trace
 TRAINED = {'gan_ring8', 'wgan_gp_digits', 'sngan_cifar10'}  # one per family in the default tier
 
 
@@ -28,8 +29,14 @@ def load(name, size, cifar):
   return configs.load(f'{name}:{size}', here)
 
 
-@pytest.mark.parametrize('name', EXPERIMENTS)
-@pytest.mark.parametrize('size', ['full', 'smoke'])
+@pytest.mark.parametrize(
+  ('name', 'size'),
+  [
+    pytest.param(name, size, marks=pytest.mark.slow if size == 'full' and name in LONG else ())
+    for name in EXPERIMENTS
+    for size in ('full', 'smoke')
+  ],
+)
 def test_step_traces(name, size, cifar):
   setup = assemble(load(name, size, cifar))
   state = setup.initial.eval_shape()
