@@ -11,7 +11,7 @@ from ganjax.assemble import assemble, payload
 from ganjax.train import train
 
 EXPERIMENTS = sorted(configs.experiments())
-LONG = {'biggan_cifar10', 'transgan_cifar10'}  # whose full size takes half a minute and more to trace
+LONG = {'biggan_cifar10', 'sngan_cifar10', 'transgan_cifar10'}  # whose full size takes half a minute and more to trace
 TRAINED = {'gan_ring8', 'wgan_gp_digits', 'sngan_cifar10'}  # one per family in the default tier
 
 
