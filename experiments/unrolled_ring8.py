@@ -12,15 +12,15 @@ rates and latents are those of the authors' demonstration, whose networks have t
 
 from ml_collections import ConfigDict
 
+from experiments import gan_ring8
+
 
 def get_config(size: str = 'full') -> ConfigDict:
   """`size`: full or smoke."""
-  if size not in ('full', 'smoke'):
-    raise ValueError(f'{size!r}: full or smoke')
-  config = ConfigDict()
+  config = gan_ring8.get_config(size)
+  del config.schedule, config.ema
   config.game = 'unrolled'
   config.play = {'unroll_steps': 5}
-  config.data = {'name': 'mixture', 'layout': 'ring', 'modes': 8, 'std': 0.02}
   config.latent_dim = 256
   config.generator = {'name': 'mlp', 'hidden': (128, 128), 'initializer': 'orthogonal'}
   config.discriminator = {'name': 'mlp', 'hidden': (128,), 'initializer': 'orthogonal'}
@@ -29,18 +29,4 @@ def get_config(size: str = 'full') -> ConfigDict:
     'g': {'name': 'adam', 'learning_rate': 1e-3, 'b1': 0.5},
     'd': {'name': 'adam', 'learning_rate': 1e-4, 'b1': 0.5, 'eps_root': 1e-12},
   }
-  config.batch_size = 512
-  config.steps = 10_000
-  config.steps_per_call = 20
-  config.log_every = 200
-  config.evaluate_every = 2_000
-  config.sample_every = 2_000
-  config.save_every = 2_000
-  config.samples = 1_000
-  config.evaluate_num = 10_000
-  if size == 'smoke':
-    config.batch_size = 32
-    config.steps = 40
-    config.log_every = 20
-    config.evaluate_num = config.samples = 200
   return config

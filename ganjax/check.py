@@ -130,7 +130,6 @@ def check_alone(config: ConfigDict) -> None:
   readers |= {
     f'stabilizers.{name}': name in config.stabilizers for name in ('top_k', 'label_flipping', 'latent_optimization')
   }
-  readers |= {f'balance.{player}': rule.name == 'accuracy_below' for player, rule in config.balance.items()}
   for field, reads in readers.items():
     if reads:
       name = config.conditioning.name
