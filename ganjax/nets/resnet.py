@@ -5,6 +5,7 @@ With `attention` in both players and `spectral` in G, too, they are SAGAN's (Zha
 Layer for layer those of torch-mimicry, with which the published CIFAR-10 tables were made, to rounding:
 bilinear up-sampling, sum pooling, a first D block that pools before its shortcut's convolution, and
 shortcuts of later D blocks that see the rectified input. WGAN-GP takes `spectral=False, pool='mean'`.
+16 pixels are ours: the networks for 32 without a block.
 Biases whose effect a batch norm removes are left out (in front of attention it doesn't).
 
 Three identities save computation: 1x1 convolutions commute with interpolation and with pooling, and a
@@ -27,10 +28,13 @@ from ganjax.ops import resample
 from ganjax.types import Array
 
 # resolution -> side of G's first features, and by what `width` is divided there and after each block up
-GENERATORS = {32: (4, (1, 1, 1, 1)), 48: (6, (1, 2, 4, 8)), 64: (4, (1, 2, 4, 8, 16)), 128: (4, (1, 1, 2, 4, 8, 16))}
+GENERATORS = {
+  16: (4, (1, 1, 1)), 32: (4, (1, 1, 1, 1)), 48: (6, (1, 2, 4, 8)), 64: (4, (1, 2, 4, 8, 16)),
+  128: (4, (1, 1, 2, 4, 8, 16)),
+}  # fmt: skip
 # resolution -> by what `width` is divided after each block of D, and how many of the blocks halve the image
 DISCRIMINATORS = {
-  32: ((1, 1, 1, 1), 2), 48: ((16, 8, 4, 2, 1), 4), 64: ((16, 8, 4, 2, 1), 5), 128: ((16, 8, 4, 2, 1, 1), 5),
+  16: ((1, 1, 1), 2), 32: ((1, 1, 1, 1), 2), 48: ((16, 8, 4, 2, 1), 4), 64: ((16, 8, 4, 2, 1), 5), 128: ((16, 8, 4, 2, 1, 1), 5),
 }  # fmt: skip
 
 

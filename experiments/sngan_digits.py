@@ -1,0 +1,40 @@
+"""A small SNGAN on scikit-learn's handwritten digits at 16 pixels: residual networks, hinge loss, spectral normalisation.
+
+ganjax train --config sngan_digits
+
+Result: not run in full yet.
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config(size: str = 'full') -> ConfigDict:
+  """`size`: full or smoke."""
+  if size not in ('full', 'smoke'):
+    raise ValueError(f'{size!r}: full or smoke')
+  config = ConfigDict()
+  config.data = {'name': 'digits', 'resolution': 16}
+  config.latent_dim = 32
+  config.generator = {'name': 'resnet', 'width': 32}
+  config.discriminator = {'name': 'resnet', 'width': 32}
+  config.loss = {'name': 'hinge'}
+  config.terms = {'d': {'r1': {'gamma': 0.2}}}  # D would learn 1,500 images by heart
+  config.optimizer = {player: {'name': 'adam', 'learning_rate': 1e-3, 'b1': 0.0, 'b2': 0.99} for player in 'gd'}
+  config.batch_size = 32
+  config.steps = 8_000
+  plan = {'name': 'cosine', 'over_kimg': 256.0, 'end': 1e-4}  # the whole training
+  config.schedule = {f'{player}_learning_rate': plan for player in 'gd'}
+  config.ema = {'main': {'halflife_kimg': 10.0}}
+  config.standing_statistics = 16
+  config.log_every = 100
+  config.evaluate_every = 4_000
+  config.sample_every = 4_000
+  config.save_every = 4_000
+  if size == 'smoke':
+    config.generator.width = config.discriminator.width = 4
+    config.batch_size = 8
+    config.steps = 4
+    config.standing_statistics = 2
+    config.log_every = 2
+    config.evaluate_num = 100
+  return config
