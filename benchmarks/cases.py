@@ -1,5 +1,7 @@
 """The cases of step_time.py: the same work by ganjax and by plain PyTorch (peers.py, peers_augment.py).
 
+Those of the larger networks are in cases_nets.py.
+
 A case is built by a call, as (ours, peer): each of them one timed call, and how many steps (or images) it is.
 """
 
@@ -89,12 +91,12 @@ def ring_case(batch: int, steps: int = 100, unroll: int = 0) -> tuple[Calls, Cal
   return (caller(program, state, mesh, parallel.place(feed.payload(0, ()), mesh)), steps), (call, several)
 
 
-def caller(program: parallel.Program, state: Any, mesh: Any, payload: Any) -> Callable[[], None]:
-  """Calls the program on the state that it returned last, and waits for it."""
+def caller(program: parallel.Program, state: Any, mesh: Any, payload: Any, n: int = 0) -> Callable[[], None]:
+  """Calls the program, as of step `n`, on the state that it returned last, and waits for it."""
   held = [parallel.place(state, mesh)]
 
   def call() -> None:
-    held[0], _ = program(0, held[0], payload)
+    held[0], _ = program(n, held[0], payload)
     jax.block_until_ready(held[0])
 
   return call

@@ -1,7 +1,7 @@
 """Plain PyTorch implementations of what the benchmarks compare with: same networks, losses, optimisers, batch."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -41,14 +41,14 @@ class Up(nn.Module):
 
   def __init__(self, c: int) -> None:
     super().__init__()
-    self.n0, self.n1 = nn.BatchNorm2d(c), nn.BatchNorm2d(c)
-    self.c0, self.c1 = nn.Conv2d(c, c, 3, padding=1), nn.Conv2d(c, c, 3, padding=1)
-    self.shortcut = nn.Conv2d(c, c, 1)
+    self.b1, self.b2 = nn.BatchNorm2d(c), nn.BatchNorm2d(c)
+    self.c1, self.c2 = nn.Conv2d(c, c, 3, padding=1), nn.Conv2d(c, c, 3, padding=1)
+    self.c_sc = nn.Conv2d(c, c, 1)
 
   def forward(self, x: torch.Tensor) -> torch.Tensor:
     up = lambda x: F.interpolate(x, scale_factor=2, mode='bilinear', align_corners=False)  # noqa: E731
-    h = self.c1(F.relu(self.n1(self.c0(up(F.relu(self.n0(x)))))))
-    return h + self.shortcut(up(x))
+    h = self.c2(F.relu(self.b2(self.c1(up(F.relu(self.b1(x)))))))
+    return h + self.c_sc(up(x))
 
 
 class Down(nn.Module):
@@ -56,49 +56,52 @@ class Down(nn.Module):
 
   def __init__(self, i: int, o: int, down: bool, first: bool = False) -> None:
     super().__init__()
-    self.c0 = spectral_norm(nn.Conv2d(i, o if first else i, 3, padding=1))
-    self.c1 = spectral_norm(nn.Conv2d(o if first else i, o, 3, padding=1))
-    self.shortcut = spectral_norm(nn.Conv2d(i, o, 1)) if down or i != o else None
+    self.c1 = spectral_norm(nn.Conv2d(i, o if first else i, 3, padding=1))
+    self.c2 = spectral_norm(nn.Conv2d(o if first else i, o, 3, padding=1))
+    self.c_sc = spectral_norm(nn.Conv2d(i, o, 1)) if down or i != o else None
     self.down, self.first = down, first
 
   def forward(self, x: torch.Tensor) -> torch.Tensor:
     x = x if self.first else F.relu(x)
-    h = self.c1(F.relu(self.c0(x)))
+    h = self.c2(F.relu(self.c1(x)))
     if self.down:
       h = F.avg_pool2d(h, 2)
-    if self.shortcut is None:
+    if self.c_sc is None:
       return h + x
     if self.first:
-      return h + self.shortcut(F.avg_pool2d(x, 2))
-    return h + F.avg_pool2d(self.shortcut(x), 2)
+      return h + self.c_sc(F.avg_pool2d(x, 2))
+    return h + F.avg_pool2d(self.c_sc(x), 2)
 
 
 class SNGANGenerator(nn.Module):
-  """SNGAN's G for 32 x 32."""
+  """SNGAN's G for 32 x 32, with torch-mimicry's names."""
 
   def __init__(self, width: int, latent: int = 128) -> None:
     super().__init__()
-    self.project = nn.Linear(latent, 16 * width)
-    self.blocks = nn.Sequential(*[Up(width) for _ in range(3)])
-    self.last = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(True), nn.Conv2d(width, 3, 3, padding=1), nn.Tanh())
+    self.l1 = nn.Linear(latent, 16 * width)
+    self.block2, self.block3, self.block4 = Up(width), Up(width), Up(width)
+    self.b5, self.c5 = nn.BatchNorm2d(width), nn.Conv2d(width, 3, 3, padding=1)
     self.width = width
 
   def forward(self, z: torch.Tensor) -> torch.Tensor:
-    x = self.project(z).view(-1, self.width, 4, 4).contiguous(memory_format=torch.channels_last)
-    return self.last(self.blocks(x))
+    x = self.l1(z).view(-1, self.width, 4, 4).contiguous(memory_format=torch.channels_last)
+    x = self.block4(self.block3(self.block2(x)))
+    return self.c5(F.relu(self.b5(x))).tanh()
 
 
 class SNGANDiscriminator(nn.Module):
-  """SNGAN's D for 32 x 32."""
+  """SNGAN's D for 32 x 32, with torch-mimicry's names."""
 
   def __init__(self, width: int) -> None:
     super().__init__()
     w = width
-    self.blocks = nn.Sequential(Down(3, w, True, True), Down(w, w, True), Down(w, w, False), Down(w, w, False))
-    self.logit = spectral_norm(nn.Linear(width, 1))
+    self.block1, self.block2 = Down(3, w, True, True), Down(w, w, True)
+    self.block3, self.block4 = Down(w, w, False), Down(w, w, False)
+    self.l5 = spectral_norm(nn.Linear(width, 1))
 
   def forward(self, x: torch.Tensor) -> torch.Tensor:
-    return self.logit(F.relu(self.blocks(x)).sum((2, 3)))
+    x = self.block4(self.block3(self.block2(self.block1(x))))
+    return self.l5(F.relu(x).sum((2, 3)))[:, 0]
 
 
 def mlp(inputs: int, outputs: int, activation: Callable[[], nn.Module]) -> nn.Module:
@@ -112,20 +115,23 @@ def ring(batch: int) -> torch.Tensor:
   return 2 * torch.stack([angle.cos(), angle.sin()], 1) + 0.02 * torch.randn(batch, 2)
 
 
+# D's loss and G's, of the logits of reals and fakes.
 LOSSES: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
-  'non_saturating': (lambda r, f: F.softplus(-r).mean() + F.softplus(f).mean(), lambda f: F.softplus(-f).mean()),
-  'wasserstein': (lambda r, f: f.mean() - r.mean(), lambda f: -f.mean()),
-  'hinge': (lambda r, f: F.relu(1 - r).mean() + F.relu(1 + f).mean(), lambda f: -f.mean()),
+  'non_saturating': (lambda r, f: F.softplus(-r).mean() + F.softplus(f).mean(), lambda _, f: F.softplus(-f).mean()),
+  'wasserstein': (lambda r, f: f.mean() - r.mean(), lambda _, f: -f.mean()),
+  'hinge': (lambda r, f: F.relu(1 - r).mean() + F.relu(1 + f).mean(), lambda _, f: -f.mean()),
+  'relativistic': (lambda r, f: F.softplus(f - r).mean(), lambda r, f: F.softplus(r - f).mean()),
 }
 
-
+Seen = tuple[torch.Tensor, ...]  # an image, and its label if there are labels
 # What D says of reals and of fakes, and a penalty.
-Penalty = Callable[[nn.Module, torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor, Any]]
+Penalty = Callable[[nn.Module, Seen, Seen], tuple[torch.Tensor, torch.Tensor, Any]]
+Lazy = tuple[str, Callable[[nn.Module, torch.Tensor], torch.Tensor]]  # whose it is; the network and its input -> loss
 
 
-def none(d: nn.Module, real: torch.Tensor, fake: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, Any]:
+def none(d: nn.Module, real: Seen, fake: Seen) -> tuple[torch.Tensor, torch.Tensor, Any]:
   """No penalty."""
-  return d(real), d(fake), 0
+  return d(*real), d(*fake), 0
 
 
 def sloped(d: nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -136,37 +142,52 @@ def sloped(d: nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
   return logits, slope.square().sum((1, 2, 3))
 
 
-def gradient_penalty(d: nn.Module, real: torch.Tensor, fake: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, Any]:
+def gradient_penalty(d: nn.Module, real: Seen, fake: Seen) -> tuple[torch.Tensor, torch.Tensor, Any]:
   """WGAN-GP's, of weight 10."""
-  _, squares = sloped(d, torch.lerp(fake, real, torch.rand(len(real), 1, 1, 1)))
-  return d(real), d(fake), 10 * (squares.sqrt() - 1).square().mean()
+  _, squares = sloped(d, torch.lerp(fake[0], real[0], torch.rand(len(real[0]), 1, 1, 1)))
+  return d(*real), d(*fake), 10 * (squares.sqrt() - 1).square().mean()
 
 
-def r1_r2(d: nn.Module, real: torch.Tensor, fake: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, Any]:
+def r1_r2(d: nn.Module, real: Seen, fake: Seen) -> tuple[torch.Tensor, torch.Tensor, Any]:
   """R1 and R2 of gamma 10; D looks but once at each image."""
-  (r, r1), (f, r2) = sloped(d, real), sloped(d, fake)
+  (r, r1), (f, r2) = sloped(d, *real), sloped(d, *fake)
   return r, f, 5 * (r1 + r2).mean()
 
 
 def stepper(g: nn.Module, d: nn.Module, loss: str, real: Callable[[], torch.Tensor], latent: Callable[[], torch.Tensor],
-            rate: float = 2e-4, penalty: Penalty = none) -> Callable[[], None]:  # fmt: skip
-  """One D turn and one G turn on fresh latents. D's weights get no gradient in G's turn."""
+            rate: float = 2e-4, penalty: Penalty = none, label: Callable[[], torch.Tensor] | None = None,
+            lazy: Sequence[Lazy] = ()) -> Callable[[], None]:  # fmt: skip
+  """One D turn and one G turn on fresh latents (and labels). D's weights get no gradient in G's turn.
+
+  `lazy` are losses that get an Adam step of their own after their player's: the terms due in this step.
+  """
   g, d = g.to(memory_format=torch.channels_last), d.to(memory_format=torch.channels_last)
-  g_opt, d_opt = (torch.optim.Adam(net.parameters(), rate, (0.5, 0.999)) for net in (g, d))
+  opt = {name: torch.optim.Adam(net.parameters(), rate, (0.5, 0.999), fused=True) for name, net in (('g', g), ('d', d))}
   d_loss, g_loss = LOSSES[loss]
+  labels = (lambda: (label(),)) if label else tuple
+
+  def move(player: str, value: torch.Tensor) -> None:
+    opt[player].zero_grad()
+    value.backward()
+    opt[player].step()
 
   def step() -> None:
     d.requires_grad_(True)
+    own, seen = labels(), (real(), *labels())
     with torch.no_grad():
-      fake = g(latent())
-    d_opt.zero_grad()
-    r, f, extra = penalty(d, real(), fake)
-    (d_loss(r, f) + extra).backward()
-    d_opt.step()
+      fake = g(latent(), *own)
+    r, f, extra = penalty(d, seen, (fake, *own))
+    move('d', d_loss(r, f) + extra)
+    for player, value in lazy:
+      if player == 'd':
+        move('d', value(d, *seen))
     d.requires_grad_(False)
-    g_opt.zero_grad()
-    g_loss(d(g(latent()))).backward()
-    g_opt.step()
+    r = d(real(), *labels()) if loss == 'relativistic' else None
+    own = labels()
+    move('g', g_loss(r, d(g(latent(), *own), *own)))
+    for player, value in lazy:
+      if player == 'g':
+        move('g', value(g, latent()))
 
   return step
 
@@ -208,7 +229,7 @@ def unrolled_stepper(g: nn.Module, d: nn.Module, k: int, real: Callable[[], torc
     for i in range(k):
       ahead = move(ahead, moves + 1 + i, x, fake, True)
     g_opt.zero_grad()
-    g_loss(judge(ahead[0], fake)).backward(inputs=list(g.parameters()))
+    g_loss(None, judge(ahead[0], fake)).backward(inputs=list(g.parameters()))
     g_opt.step()
 
   return step

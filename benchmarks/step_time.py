@@ -5,7 +5,7 @@ python benchmarks/step_time.py --list
 
 Medians of 15 calls each after a warm-up, on two threads. Ends with one JSON line:
 {"case": {"ours": ms, "peer": ms, "ratio": ours' speed over the peer's}}; of an augmentation, ms an image.
-The cases are in cases.py. Needs `pip install torch`.
+The cases are in cases.py and cases_nets.py. Needs `pip install torch`.
 """
 
 import argparse
@@ -13,8 +13,12 @@ import json
 import statistics
 import time
 
+import cases
+import cases_nets
 import torch
-from cases import CASES, Calls
+from cases import Calls
+
+CASES = cases.CASES | cases_nets.CASES
 
 REPEATS = 15
 
