@@ -12,7 +12,7 @@ Weights start as N(0, 1) and are scaled at run time (section 4.1); G normalises 
 minibatch varies (section 3). `version='gan_zoo'` is facebookresearch/pytorch_GAN_zoo, which differs in what is scaled.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from math import sqrt
 from typing import Any, Literal
@@ -27,7 +27,7 @@ from ganjax.nets.equalized import unit_moment
 from ganjax.nets.heads import Judgement, minibatch_std
 from ganjax.nets.stylegan2 import RESOLUTIONS
 from ganjax.ops import across
-from ganjax.ops.conv import conv
+from ganjax.ops.conv import conv, conv_pool
 from ganjax.ops.resample import average_pool, upsample_nearest
 from ganjax.types import Array
 
@@ -62,7 +62,7 @@ class Generator(nn.Module):
   ) -> Array:
     alpha = fade(self, alpha)
     layer = partial(Equalized, version=self.version, dtype=self.dtype)
-    normalized = lambda x: unit_moment(nn.leaky_relu(x, 0.2).astype(jnp.float32)).astype(self.dtype)  # noqa: E731
+    normalized = lambda x: unit_moment(activated(x).astype(jnp.float32)).astype(self.dtype)  # noqa: E731
     widths, stage = sized(self)
     x = unit_moment(layers.concatenated(x.astype(jnp.float32), label, self.classes))
     x = layer(16 * widths[0], 0, sqrt(2) / 4, name='project')(x).reshape(-1, 4, 4, widths[0])
@@ -76,12 +76,7 @@ class Generator(nn.Module):
         x = normalized(layer(width, name=f'b{side}_conv{j}')(x if j else upsample_nearest(x)))
       if 2 * side >= stage or self.is_initializing():
         images.append(layer(self.channels, 1, 1.0, name=f'b{side}_torgb')(x).astype(jnp.float32))
-    image = images[-1]
-    if len(images) > 1:
-      image = blend(alpha, image, upsample_nearest(images[-2]))
-    while image.shape[1] < self.resolution:
-      image = upsample_nearest(image)
-    return image
+    return shown(images, alpha, self.resolution)
 
 
 class Discriminator(nn.Module):
@@ -114,35 +109,13 @@ class Discriminator(nn.Module):
     axis: str | None = None,
     alpha: float | Array | None = None,
   ) -> Judgement:
-    alpha = fade(self, alpha)
-    layer = partial(Equalized, version=self.version, dtype=self.dtype)
-    activated = partial(nn.leaky_relu, negative_slope=0.2)
-    widths, stage = sized(self)
-    top = self.resolution if self.is_initializing() else stage
-    image = pooled(x, top)
-    x = activated(layer(widths[top.bit_length() - 3], 1, name=f'b{top}_fromrgb')(image))
-    for i in reversed(range(1, top.bit_length() - 2)):
-      side = 4 * 2**i
-      x = activated(layer(widths[i], name=f'b{side}_conv0')(x))
-      x = average_pool(activated(layer(widths[i - 1], name=f'b{side}_conv1')(x)))
-      # pytorch_GAN_zoo forgets to blend at the first growth.
-      blends = side == stage and not (self.version == 'gan_zoo' and side == 8)
-      if blends or self.is_initializing():
-        old = layer(widths[i - 1], 1, name=f'b{side // 2}_fromrgb')(pooled(image, side // 2))
-        x = blend(alpha, x, activated(old))
-    x = x.astype(jnp.float32)
-    if self.mbstd_group_size:
-      spread = minibatch_std if self.version == 'paper' else unbiased_std
-      x = spread(x, group=self.mbstd_group_size, axis=axis)
+    x = features(self, x, alpha, lambda layer, x: average_pool(activated(layer()(x))), version=self.version, axis=axis)
     layer = partial(Equalized, version=self.version)
-    x = activated(layer(widths[0], name='b4_conv')(x)).reshape(x.shape[0], -1)
-    x = activated(layer(widths[0], 0, name='b4_fc')(x))
     logits = layer(1, 0, 1.0, name='logit')(x)[:, 0]
     if self.classes:
       one_hot = jax.nn.one_hot(layers.required(label), self.classes)
-      logits += (x * unit_moment(layer(widths[0], 0, 1.0, name='embed')(one_hot))).sum(-1) / sqrt(widths[0])
-    said = {name: layer(size, 0, 1.0, name=f'head_{name}')(x) for name, size in self.heads.items() if size}
-    return (logits, said | {'features': x}) if said else logits
+      logits += (x * unit_moment(layer(x.shape[-1], 0, 1.0, name='embed')(one_hot))).sum(-1) / sqrt(x.shape[-1])
+    return with_heads(logits, x, self.heads, layer)
 
 
 class Equalized(nn.Module):
@@ -156,16 +129,61 @@ class Equalized(nn.Module):
   gain: float = sqrt(2)  # He's, of a layer before a rectifier
   version: Version = 'paper'
   dtype: Any = jnp.float32
+  lr_multiplier: float = 1.0  # of weights and biases; weights start larger by as much as it is smaller
+  pool: bool = False  # followed by means over 2x2 pixels
 
   @nn.compact
   def __call__(self, x: Array) -> Array:
     sides = (self.kernel, self.kernel) if self.kernel else ()
-    w = self.param('kernel', nn.initializers.normal(1.0), (*sides, x.shape[-1], self.features), jnp.float32)
+    initial = nn.initializers.normal(1 / self.lr_multiplier)
+    w = self.param('kernel', initial, (*sides, x.shape[-1], self.features), jnp.float32)
     b = self.param('bias', nn.initializers.zeros, (self.features,), jnp.float32)
     zoo = self.version == 'gan_zoo'
     scale = (sqrt(2) if zoo else self.gain) / sqrt(w.size // self.features)
-    x, w = x.astype(self.dtype), (w * scale).astype(self.dtype)
-    return (conv(x, w) if self.kernel else x @ w) + (b * scale if zoo else b).astype(self.dtype)
+    x, w = x.astype(self.dtype), (w * (scale * self.lr_multiplier)).astype(self.dtype)
+    y = (conv_pool if self.pool else conv)(x, w) if self.kernel else x @ w
+    return y + (b * (scale if zoo else self.lr_multiplier)).astype(self.dtype)
+
+
+def features(module: Any, x: Array, alpha: float | Array | None, halved: Callable[..., Array], *,
+             version: Version = 'paper', axis: str | None = None) -> Array:  # fmt: skip
+  """D up to its last layer: image [B, H, H, C] -> [B, widths[0]], float32. To be called inside its compact method.
+
+  `halved(layer, x)` calls layer(), a block's second convolution, and makes its result half as large.
+  """
+  alpha = fade(module, alpha)
+  layer = partial(Equalized, version=version, dtype=module.dtype)
+  widths, stage = sized(module)
+  top = module.resolution if module.is_initializing() else stage
+  image = pooled(x, top)
+  x = activated(layer(widths[top.bit_length() - 3], 1, name=f'b{top}_fromrgb')(image))
+  for i in reversed(range(1, top.bit_length() - 2)):
+    side = 4 * 2**i
+    x = activated(layer(widths[i], name=f'b{side}_conv0')(x))
+    x = halved(partial(layer, widths[i - 1], name=f'b{side}_conv1'), x)
+    # pytorch_GAN_zoo forgets to blend at the first growth.
+    blends = side == stage and not (version == 'gan_zoo' and side == 8)
+    if blends or module.is_initializing():
+      old = layer(widths[i - 1], 1, name=f'b{side // 2}_fromrgb')(pooled(image, side // 2))
+      x = blend(alpha, x, activated(old))
+  x = x.astype(jnp.float32)
+  if module.mbstd_group_size:
+    spread = minibatch_std if version == 'paper' else unbiased_std
+    x = spread(x, group=module.mbstd_group_size, axis=axis)
+  layer = partial(Equalized, version=version)
+  x = activated(layer(widths[0], name='b4_conv')(x)).reshape(x.shape[0], -1)
+  return activated(layer(widths[0], 0, name='b4_fc')(x))
+
+
+def with_heads(logits: Array, x: Array, heads: Mapping[str, int], layer: Callable[..., Equalized]) -> Judgement:
+  """The logits [B], and what each head says of the features x [B, F], if there are any."""
+  said = {name: layer(size, 0, 1.0, name=f'head_{name}')(x) for name, size in heads.items() if size}
+  return (logits, said | {'features': x}) if said else logits
+
+
+def activated(x: Array) -> Array:
+  """Leaky ReLU of slope .2."""
+  return nn.leaky_relu(x, 0.2)
 
 
 def fade(module: nn.Module, alpha: float | Array | None) -> Array:
@@ -183,6 +201,16 @@ def blend(alpha: Array, new: Array, old: Array) -> Array:
   """`alpha` of the new and the rest of the old, [B, H, W, C] both."""
   alpha = alpha.astype(new.dtype)
   return alpha * new + (1 - alpha) * old
+
+
+def shown(images: Sequence[Array], alpha: Array, side: int) -> Array:
+  """The largest of `images` and half of its size, the one before, as one of full size [B, side, side, C]."""
+  image = images[-1]
+  if len(images) > 1:
+    image = blend(alpha, image, upsample_nearest(images[-2]))
+  while image.shape[1] < side:
+    image = upsample_nearest(image)
+  return image
 
 
 def faded(x: Array, stage: int, alpha: float | Array) -> Array:

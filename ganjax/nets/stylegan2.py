@@ -58,10 +58,7 @@ class Mapping(nn.Module):
       w = Dense(self.w_dim, activate=True, lr_multiplier=self.lr_multiplier, name=f'fc{i}')(w)
     if self.w_avg_beta is None:
       return w
-    average = self.variable('averages', 'w', jnp.zeros, (self.w_dim,), jnp.float32)
-    if train and count and self.is_mutable_collection('averages') and not self.is_initializing():
-      mean = across.mean(jax.lax.stop_gradient(w).mean(0), axis)
-      average.value = mean + self.w_avg_beta * (average.value - mean)
+    keep_mean(self, w, self.w_avg_beta, train and count, axis)
     return w
 
 
@@ -229,32 +226,14 @@ class Generator(nn.Module):
     truncation_cutoff: int | None = None,
   ) -> Array:
     """The w of every layer: [B, num_ws, w_dim]. In training with a key, styles are mixed."""
-    w = self.mapping(x, label, train=train, axis=axis)
-    ws = jnp.broadcast_to(w[:, None], (w.shape[0], self.num_ws, self.w_dim))
-    if train and key is not None and self.style_mixing:
-      rows = across.rows(x.shape[0], axis) if rows is None else rows
-      other, first = mixing(jax.random.fold_in(key, MIX), rows, x.shape[1], self.num_ws, self.style_mixing)
-      w = self.mapping(other, label, train=train, axis=axis, count=False)
-      ws = jnp.where((jnp.arange(self.num_ws) < first[:, None])[..., None], ws, w[:, None])
-    if isinstance(truncation_psi, float | int) and truncation_psi == 1:
-      return ws
-    return truncated(ws, self.mapping.get_variable('averages', 'w'), truncation_psi, truncation_cutoff)
+    return styled(self, self.num_ws, x, label, train=train, axis=axis, key=key, rows=rows,
+                  psi=truncation_psi, cutoff=truncation_cutoff)  # fmt: skip
 
   def synthesize(
     self, ws: Array, *, noise: Noise = 'const', key: Key | None = None, rows: Array | None = None
   ) -> Array:
     """The image of the layers' w [B, num_ws, w_dim]."""
-    sides = self.noise_sides
-    if noise == 'random':
-      if key is None:
-        raise ValueError("noise: 'random' needs a key")
-      rows = jnp.arange(ws.shape[0]) if rows is None else rows
-      noise = noise_images(key, rows, sides)
-    named = isinstance(noise, str) and noise in ('const', 'none')
-    images: Sequence[Array | str] = [str(noise)] * len(sides) if named else noise
-    if isinstance(images, str) or len(images) != len(sides):
-      raise ValueError(f"noise: valid are 'const', 'random', 'none', or {len(sides)} arrays of sides {sides}")
-    return self.synthesis(ws, images)
+    return self.synthesis(ws, noise_inputs(noise, self.noise_sides, ws.shape[0], key, rows))
 
 
 class Discriminator(nn.Module):
@@ -326,6 +305,44 @@ def condition(label: Array | None, classes: int) -> Array:
   if label.ndim != 2 or label.shape[1] != classes:
     raise ValueError(f'label: vectors of shape {label.shape}; valid are [B, {classes}]')
   return label.astype(jnp.float32)
+
+
+def keep_mean(module: nn.Module, w: Array, beta: float, advance: bool, axis: str | None) -> None:
+  """Keeps the running mean of w [B, F] in the module's collection 'averages', and advances it if asked to."""
+  average = module.variable('averages', 'w', jnp.zeros, (w.shape[-1],), jnp.float32)
+  if advance and module.is_mutable_collection('averages') and not module.is_initializing():
+    mean = across.mean(jax.lax.stop_gradient(w).mean(0), axis)
+    average.value = mean + beta * (average.value - mean)
+
+
+def styled(module: Any, mixable: int, x: Array, label: Array | None, *, train: bool, axis: str | None, key: Key | None,
+           rows: Array | None, psi: float | Array, cutoff: int | None) -> Array:  # fmt: skip
+  """`Generator.styles`: ws [B, num_ws, w_dim] of latents; a second style rules from one of the `mixable` layers."""
+  w = module.mapping(x, label, train=train, axis=axis)
+  ws = jnp.broadcast_to(w[:, None], (w.shape[0], module.num_ws, w.shape[-1]))
+  if train and key is not None and module.style_mixing:
+    rows = across.rows(x.shape[0], axis) if rows is None else rows
+    other, first = mixing(jax.random.fold_in(key, MIX), rows, x.shape[1], mixable, module.style_mixing)
+    w = module.mapping(other, label, train=train, axis=axis, count=False)
+    ws = jnp.where((jnp.arange(module.num_ws) < first[:, None])[..., None], ws, w[:, None])
+  if isinstance(psi, float | int) and psi == 1:
+    return ws
+  return truncated(ws, module.mapping.get_variable('averages', 'w'), psi, cutoff)
+
+
+def noise_inputs(
+  noise: Noise, sides: Sequence[int], n: int, key: Key | None, rows: Array | None
+) -> Sequence[Array | str]:
+  """What each layer's noise is, drawn for n rows if it is 'random'. Raises ValueError."""
+  if isinstance(noise, str) and noise == 'random':
+    if key is None:
+      raise ValueError("noise: 'random' needs a key")
+    return noise_images(key, jnp.arange(n) if rows is None else rows, sides)
+  named = isinstance(noise, str) and noise in ('const', 'none')
+  images: Sequence[Array | str] = [str(noise)] * len(sides) if named else noise
+  if isinstance(images, str) or len(images) != len(sides):
+    raise ValueError(f"noise: valid are 'const', 'random', 'none', or {len(sides)} arrays of sides {tuple(sides)}")
+  return images
 
 
 def per_row(key: Key, rows: Array, sample: Any) -> Array:
