@@ -15,7 +15,7 @@ from ganjax.types import Array
 WIDEST = float(1 / np.sqrt(12))  # sigma_rel of the plain mean, gamma 0
 
 
-def average(*, halflife_kimg: float = 10.0, rampup: float = 0.05, decay: float = 0.0,
+def average(*, halflife_kimg: float = 10.0, rampup: float = 0.05, growth_kimg: float = 0.0, decay: float = 0.0,
             sigma_rel: float = 0.0) -> Callable[[Array, Array], Array]:  # fmt: skip
   """The decay of an average in the move from `before` to `after` images shown: int32 [] -> float32 [].
 
@@ -23,6 +23,7 @@ def average(*, halflife_kimg: float = 10.0, rampup: float = 0.05, decay: float =
     halflife_kimg: half-life in thousands of images.
     rampup: the half-life is at most this share of the images shown (Karras et al. 2020); 0 leaves that out. With
       it the first decay is 0: the average starts at the first move's result.
+    growth_kimg: above 0, the half-life grows from 0 along half a cosine, for so long (Huang et al. 2024).
     decay: above 0, the decay itself, instead of a half-life.
     sigma_rel: above 0, the length of a power-function average, instead of either.
   """
@@ -34,10 +35,18 @@ def average(*, halflife_kimg: float = 10.0, rampup: float = 0.05, decay: float =
     return lambda *_: jnp.float32(decay)
 
   def by_halflife(before: Array, after: Array) -> Array:
-    halflife = jnp.minimum(halflife_kimg * 1000, before * rampup) if rampup else jnp.float32(halflife_kimg * 1000)
+    halflife = jnp.float32(halflife_kimg * 1000)
+    if growth_kimg:
+      halflife *= risen(before, growth_kimg)
+    halflife = jnp.minimum(halflife, before * rampup) if rampup else halflife
     return 0.5 ** ((after - before) / jnp.maximum(halflife, 1e-8))
 
   return by_halflife
+
+
+def risen(images: Array, kimg: float) -> Array:
+  """From 0 to 1 along half a cosine, over `kimg` thousand images."""
+  return 0.5 * (1 - jnp.cos(jnp.pi * jnp.clip(images / (kimg * 1000), 0, 1)))
 
 
 def gamma(sigma_rel: float) -> float:

@@ -246,6 +246,22 @@ def test_p_changes_once_in_its_interval():
   )
 
 
+def test_p_grows_along_half_a_cosine():
+  rule = adaptive.Adaptive(p=0.8, growth_kimg=0.256)
+  state = adaptive.initial(rule)
+  told = [float(adaptive.current(rule, scene(step, state))['p']) for step in range(6)]
+  assert told == pytest.approx([0, 0.8 * (0.5 - 0.125 * 8**0.5), 0.4, 0.8 * (0.5 + 0.125 * 8**0.5), 0.8, 0.8], abs=1e-6)
+  assert float(adaptive.observe(rule, scene(2, state), jnp.ones(2), -jnp.ones(2))['p']) == pytest.approx(0.4, abs=1e-6)
+
+
+def test_colors_with_a_share_of_p():
+  key, rows = jax.random.key(0), jnp.arange(512)
+  draws = draw(key, rows, jnp.float32(0.8), ('xint', 'contrast', 'rotate'), Sizes(), 0.5)
+  whole = draw(key, rows, jnp.float32(0.8), ('xint', 'contrast', 'rotate'), Sizes())
+  assert float((draws['contrast'] != 1).mean()) == pytest.approx(0.4, abs=0.08)
+  assert all(jnp.array_equal(draws[name], whole[name]) for name in ('xint', 'rotate'))
+
+
 # In the game.
 
 ADAPTIVE = {'augment__p': 0.5, 'augment__interval': 2, 'augment__kimg': 0.1}

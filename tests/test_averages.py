@@ -72,6 +72,13 @@ def test_constant_decay():
   assert float(decay(jnp.int32(0), jnp.int32(64))) == float(decay(jnp.int32(640), jnp.int32(704))) == np.float32(0.9)
 
 
+def test_halflife_that_grows():
+  decay = averages.average(halflife_kimg=1.0, rampup=0.0, growth_kimg=4.0)
+  told = [float(decay(jnp.int32(n), jnp.int32(n + 100))) for n in (0, 1000, 2000, 4000, 9000)]
+  shares = [1e-11, 0.5 - 0.125 * 8**0.5, 0.5, 1, 1]
+  assert told == pytest.approx([0.5 ** (0.1 / share) for share in shares], abs=1e-5)
+
+
 def test_several_at_once_each_by_its_own_definition():
   """Half-life, constant and power-function averages of one training, recomputed from the parameters of every step."""
   kinds = {'short': {'halflife_kimg': 0.02, 'rampup': 0.0}, 'fixed': {'decay': 0.8}, 'p10': {'sigma_rel': 0.1}}

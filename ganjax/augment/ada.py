@@ -77,7 +77,7 @@ TOTAL = sum(operation.number for operation in OPERATIONS.values())
 
 
 def ada(*, operations: tuple[str, ...] = ('blit', 'geometric', 'color'), p: float = 0.0, target: Number = 0.6,
-        kimg: Number = 500.0, interval: int = 4, xint_max: float = 0.125, scale_std: float = 0.2,
+        kimg: Number = 500.0, interval: int = 4, growth_kimg: float = 0.0, color_share: float = 1.0, xint_max: float = 0.125, scale_std: float = 0.2,
         rotate_max: float = 1.0, aniso_std: float = 0.2, xfrac_std: float = 0.125, brightness_std: float = 0.2,
         contrast_std: float = 0.5, hue_max: float = 1.0, saturation_std: float = 1.0, imgfilter_std: float = 1.0,
         noise_std: float = 0.1, cutout_size: float = 0.5) -> Augmentation:  # fmt: skip
@@ -86,19 +86,22 @@ def ada(*, operations: tuple[str, ...] = ('blit', 'geometric', 'color'), p: floa
   operations: kinds (blit, geometric, color, filter) or single ones, also noise and cutout.
   p: at the start. Every `interval` steps it goes up if the mean of sign(D(x)) is above `target`, else down (not below
     0), by the images shown since in units of `kimg` thousand. interval 0 keeps it as it is.
+  growth_kimg: above 0, p is no start but an end: from 0 to it along half a cosine in so many thousand images, whatever
+    D says (Huang et al. 2024, arXiv:2501.05441).
+  color_share: of p, the probability of the operations of kind color.
   """
   chosen = expanded(operations)
   sizes = Sizes(xint_max, scale_std, rotate_max, aniso_std, xfrac_std, brightness_std, contrast_std, hue_max,
                 saturation_std, imgfilter_std, noise_std, cutout_size)  # fmt: skip
 
   def apply(key: Key, rows: Array, x: Array, p: Array) -> Array:
-    draws = draw(key, rows, p, chosen, sizes)
+    draws = draw(key, rows, p, chosen, sizes, color_share)
     if 'noise' in chosen:
       grain = per_row(jax.random.fold_in(key, 1), rows, lambda k: jax.random.normal(k, x.shape[1:]))
       draws['noise'] = draws['noise'][..., None, None] * grain
     return augment(x, draws, sizes)
 
-  return Augmentation(apply, Adaptive(p, target, kimg, interval))
+  return Augmentation(apply, Adaptive(p, target, kimg, interval, growth_kimg=growth_kimg))
 
 
 def expanded(operations: Sequence[str]) -> tuple[str, ...]:
@@ -114,8 +117,8 @@ def expanded(operations: Sequence[str]) -> tuple[str, ...]:
 # Draws.
 
 
-def draw(key: Key, rows: Array, p: Array, chosen: Sequence[str], sizes: Sizes) -> Draws:
-  """Values of the chosen operations for each row, [B, count]; each is idle with probability 1 - p."""
+def draw(key: Key, rows: Array, p: Array, chosen: Sequence[str], sizes: Sizes, color_share: float = 1.0) -> Draws:
+  """Values of the chosen operations for each row, [B, count]; each is idle with probability 1 - p, colours with more."""
 
   def one(key: Key) -> tuple[Array, ...]:
     of_uniform, of_normal, of_chance = jax.random.split(key, 3)
@@ -132,6 +135,7 @@ def draw(key: Key, rows: Array, p: Array, chosen: Sequence[str], sizes: Sizes) -
       value = operation.value((normal if operation.normal else uniform)[:, part], sizes)
       # Two rotations: one of them happens with probability p.
       limit = 1 - jnp.sqrt(jnp.clip(1 - p, 0, 1)) if name == 'rotate' else p
+      limit *= color_share if name in KINDS['color'] else 1.0
       happens = chance[:, part] if operation.apart else chance[:, part.start, None]
       draws[name] = jnp.where(happens < limit, value, operation.idle)
   return draws

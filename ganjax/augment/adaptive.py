@@ -24,11 +24,13 @@ class Adaptive(NamedTuple):
   kimg: Number = 500.0  # thousands of images in which p goes from 0 to 1
   interval: int = 4  # steps between changes
   heuristic: Heuristic = 'real'
+  growth_kimg: float = 0.0  # above 0: p rises from 0 to `p` along half a cosine for so long, whatever D says
 
 
 def initial(rule: Adaptive) -> State:
   """The state at step 0."""
-  return {'p': jnp.float32(rule.p), 'signs': jnp.float32(0), 'count': jnp.float32(0), 'images': jnp.int32(0)}
+  p = 0.0 if rule.growth_kimg else rule.p
+  return {'p': jnp.float32(p), 'signs': jnp.float32(0), 'count': jnp.float32(0), 'images': jnp.int32(0)}
 
 
 def update_p(p: Array, signs_mean: Array, images: Array | int, *, target: Number = 0.6, kimg: Number = 500.0) -> Array:
@@ -48,6 +50,9 @@ def current(rule: Adaptive, scene: Scene) -> State:
   So p is the same for all players, plays and microbatches of a step, and a change needs no turn of its own.
   """
   state = scene.extras['augment']
+  if rule.growth_kimg:
+    share = jnp.clip(scene.images / (rule.growth_kimg * 1000), 0, 1)
+    return state | {'p': rule.p * 0.5 * (1 - jnp.cos(jnp.pi * share))}
   if not rule.interval:
     return state
   due = (scene.step % rule.interval == 0) & (state['count'] > 0) & (scene.images > state['images'])
