@@ -5,14 +5,24 @@ import json
 import jax
 import numpy as np
 import pytest
+from PIL import Image
 
 from ganjax import config as configs
 from ganjax.assemble import assemble, payload
+from ganjax.data.spec import Spec
+from ganjax.errors import ConfigError
+from ganjax.fields import phases
 from ganjax.train import train
 
 EXPERIMENTS = sorted(configs.experiments())
-LONG = {'biggan_cifar10', 'sngan_cifar10', 'transgan_cifar10'}  # whose full size takes half a minute and more to trace
+# Traced in the default tier; the others take seconds, up to half a minute at full size. All are made there, see below.
+TRACED = {
+  'acgan_digits', 'began_digits', 'biggan_digits', 'dcgan_cifar10', 'dcgan_digits', 'ebgan_digits', 'gan_grid25',
+  'gan_ring8', 'infogan_digits', 'projection_digits', 'r3gan_digits', 'reacgan_digits', 'transgan_digits',
+  'unrolled_ring8', 'wgan_gp_digits',
+}  # fmt: skip
 TRAINED = {'gan_ring8', 'wgan_gp_digits', 'sngan_cifar10'}  # one per family in the default tier
+FOLDERS = ('ffhq', 'imagenet', 'lsun', 'stl10', 'auto')  # in the names of those whose data must be given
 
 
 @pytest.fixture(scope='module')
@@ -24,21 +34,47 @@ def cifar(tmp_path_factory):
   return path
 
 
-def load(name, size, cifar):
-  here = {'devices': 1} | ({'data.path': str(cifar)} if 'cifar10' in name else {})
-  return configs.load(f'{name}:{size}', here)
+@pytest.fixture(scope='module')
+def pictures(tmp_path_factory):
+  """A folder of two classes with pictures of noise."""
+  folder = tmp_path_factory.mktemp('pictures')
+  rng = np.random.default_rng(0)
+  for i in range(4):
+    file = folder / 'ab'[i % 2] / f'{i}.png'
+    file.parent.mkdir(exist_ok=True)
+    Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(file)
+  return folder
+
+
+def load(name, size, cifar, pictures):
+  given = {'data.path': str(cifar)} if 'cifar10' in name else {}
+  if size == 'full' and any(part in name for part in FOLDERS):
+    given = {'data.path': str(pictures)}
+  return configs.load(f'{name}:{size}', {'devices': 1} | given)
+
+
+@pytest.mark.parametrize('name', EXPERIMENTS)
+def test_networks_can_be_made(name, cifar, pictures):
+  for size in ('full', 'smoke'):
+    config = load(name, size, cifar, pictures)
+    for part in phases(config):
+      if part.data.name == 'mixture':
+        continue
+      shape = (part.data.get('resolution', 32),) * 2 + (1 if part.data.name == 'digits' else 3,)
+      assert configs.generator(part, Spec('image', shape, 10))
+      assert configs.discriminator(part, Spec('image', shape, 10), 1, {})
 
 
 @pytest.mark.parametrize(
   ('name', 'size'),
   [
-    pytest.param(name, size, marks=pytest.mark.slow if size == 'full' and name in LONG else ())
+    pytest.param(name, size, marks=() if name in TRACED else pytest.mark.slow)
     for name in EXPERIMENTS
     for size in ('full', 'smoke')
   ],
 )
-def test_step_traces(name, size, cifar):
-  setup = assemble(load(name, size, cifar))
+def test_step_traces(name, size, cifar, pictures):
+  setup = assemble(load(name, size, cifar, pictures))
   state = setup.initial.eval_shape()
   after, metrics = jax.eval_shape(setup.play.at(0), state, payload(setup, 0))
   assert jax.tree.structure(after) == jax.tree.structure(state)
@@ -48,8 +84,8 @@ def test_step_traces(name, size, cifar):
 @pytest.mark.parametrize(
   'name', [name if name in TRAINED else pytest.param(name, marks=pytest.mark.slow) for name in EXPERIMENTS]
 )
-def test_smoke_size_trains(name, cifar, tmp_path):
-  state = train(load(name, 'smoke', cifar), tmp_path, progress=False)
+def test_smoke_size_trains(name, cifar, pictures, tmp_path):
+  state = train(load(name, 'smoke', cifar, pictures), tmp_path, progress=False)
   assert all(np.isfinite(x).all() for x in jax.tree.leaves(jax.device_get(state.params)))
   lines = [json.loads(line) for line in (tmp_path / 'metrics.jsonl').read_text().splitlines()]
   assert lines[-1]['step'] == state.step
@@ -57,8 +93,37 @@ def test_smoke_size_trains(name, cifar, tmp_path):
 
 
 def test_headers():
-  """Each says how to run it, and what comes of it."""
+  """Each says how to run it, and what comes of it, or who got what."""
   for name, path in configs.experiments().items():
     header = path.read_text().split('"""')[1]
     assert f'ganjax train --config {name}' in header or name == 'dcgan_digits'
     assert 'Result' in header, name
+
+
+def test_data_that_must_be_given():
+  with pytest.raises(ConfigError, match=r'data\.path: given None, valid: a value: this field has no default'):
+    configs.load('biggan_imagenet128')
+
+
+@pytest.mark.parametrize(
+  ('size', 'batch', 'gamma', 'halflife', 'rate', 'base'),
+  [
+    ('full', 16, 0.8192, 5, 2.5e-3, 16384),
+    ('512', 8, 6.5536, 2.5, 2.5e-3, 32768),
+    ('1024x8', 32, 6.5536, 10, 2e-3, 32768),
+    ('128x4', 64, 0.0512, 20, 2.5e-3, 16384),
+  ],
+)
+def test_stylegan2s_own_choice(size, batch, gamma, halflife, rate, base):
+  config = configs.load(f'stylegan2_auto:{size}', {'data.path': 'somewhere'})
+  assert config.batch_size == batch
+  assert config.terms.d.r1.gamma == pytest.approx(gamma)
+  assert config.ema.main.halflife_kimg == halflife
+  assert config.optimizer.d.learning_rate == rate
+  assert config.generator.channel_base == base
+
+
+def test_sizes_that_there_are_not():
+  for size in ('512x0', 'x4', 'big'):
+    with pytest.raises(ConfigError, match='512x4 for four devices'):
+      configs.load(f'stylegan2_auto:{size}', {'data.path': 'somewhere'})
