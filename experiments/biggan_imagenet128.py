@@ -42,7 +42,7 @@ def get_config(size: str = 'full') -> ConfigDict:
     config.generator.attention = config.discriminator.attention = (8,)
     config.generator.shared_dim = 8
     config.batch_size = 8
-    config.microbatches = 2
+    config.microbatches = 1
     config.steps = 2
     config.standing_statistics = 2
     config.log_every = 1

@@ -27,7 +27,7 @@ def get_config(size: str = 'full') -> ConfigDict:
   config.sample_every = 5_000
   config.save_every = 5_000
   if size == 'smoke':
-    config.data = {'name': 'digits', 'resolution': 16}
+    config.data = {'name': 'digits', 'resolution': 8}
     config.generator.width = config.discriminator.width = 4
     config.batch_size = 8
     config.steps = 4

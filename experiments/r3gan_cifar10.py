@@ -45,6 +45,7 @@ def get_config(size: str = 'full') -> ConfigDict:
     config.generator.cardinalities = config.discriminator.cardinalities = (2,)
     config.generator.blocks = config.discriminator.blocks = (1,)
     config.generator.embedding = config.discriminator.embedding = 8
+    config.augment.operations = ('color',)
     config.batch_size = 8
     config.steps = 4
     config.log_every = 2

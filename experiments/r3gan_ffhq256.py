@@ -24,7 +24,7 @@ def get_config(size: str = 'full') -> ConfigDict:
   config.augment.p = 0.3
   config.ema.main.halflife_kimg = 500.0
   if size == 'smoke':
-    config.data = {'name': 'digits', 'resolution': 16}
+    config.data = {'name': 'digits', 'resolution': 8}
     return config
   for net in (config.generator, config.discriminator):
     net.widths = (768, 768, 768, 768, 384, 192, 96)  # at 4 pixels a side, 8, ...

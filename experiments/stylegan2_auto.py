@@ -19,7 +19,7 @@ def get_config(size: str = 'full') -> ConfigDict:
   """`size`: pixels a side, or with 'x' and the number of devices behind; full (256) or smoke (on digits)."""
   if size == 'smoke':
     config = stylegan2_ffhq1024.get_config(size)
-    config.augment = {'name': 'ada'}
+    config.augment = {'name': 'ada', 'operations': ('color',)}
     return config
   found = re.fullmatch(r'(\d+)(?:x([1-9]\d*))?', size.replace('full', '256'))
   if not found:

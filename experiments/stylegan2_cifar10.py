@@ -37,6 +37,7 @@ def get_config(size: str = 'full') -> ConfigDict:
     config.generator.channel_max = config.discriminator.channel_max = 4
     config.latent_dim = config.generator.w_dim = 8
     config.discriminator.mapping_layers = 1
+    config.augment.operations = ('color',)
     config.batch_size = 8
     config.steps = 4
     config.log_every = 2

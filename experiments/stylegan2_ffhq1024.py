@@ -34,7 +34,7 @@ def get_config(size: str = 'full') -> ConfigDict:
   config.sample_every = 5_000
   config.save_every = 5_000
   if size == 'smoke':
-    config.data = {'name': 'digits', 'resolution': 16}
+    config.data = {'name': 'digits', 'resolution': 8}
     config.generator.channel_max = config.discriminator.channel_max = 4
     config.latent_dim = config.generator.w_dim = 8
     config.batch_size = 8
