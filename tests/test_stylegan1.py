@@ -11,7 +11,7 @@ from scipy.signal import correlate2d
 
 from ganjax import latents
 from ganjax.nets import progan, stylegan1
-from ganjax.ops.resample import upsample_nearest
+from ganjax.ops.resample import upsample_conv, upsample_nearest
 
 FIELDS = {'resolution': 16, 'channels': 1, 'widths': (6, 5, 4)}
 G = FIELDS | {'w_dim': 5, 'mapping_layers': 2}
@@ -93,10 +93,12 @@ def test_a_layer(features, up, noise):
 
 
 def test_filters_of_a_size_change():
-  """Enlarged: the convolution of repeated pixels; an edge stays where it is, and half a pixel softer when blurred."""
+  """Up: the convolution of repeated pixels, in one; then, and before going down, the filter."""
   x, w = np.asarray(X[:1, :3, :5, :] * jnp.arange(1.0, 3)), np.asarray(X[0, :3, :3, :, None] * jnp.ones((2, 3)))
   wanted = convolved(np.repeat(np.repeat(x, 2, 1), 2, 2), w)
-  np.testing.assert_allclose(stylegan1.enlarged(jnp.asarray(x), jnp.asarray(w)), wanted, rtol=1e-4, atol=1e-5)
+  np.testing.assert_allclose(upsample_conv(jnp.asarray(x), jnp.asarray(w)), wanted, rtol=1e-4, atol=1e-5)
+  with pytest.raises(ValueError, match='3x3 kernels'):
+    upsample_conv(jnp.asarray(x), jnp.asarray(w[:1]))
   np.testing.assert_allclose(stylegan1.blurred(jnp.asarray(x)), blurred(x), rtol=1e-4, atol=1e-6)
 
 

@@ -28,7 +28,7 @@ from ganjax.nets.heads import Judgement, minibatch_std
 from ganjax.nets.stylegan2 import RESOLUTIONS
 from ganjax.ops import across
 from ganjax.ops.conv import conv, conv_pool
-from ganjax.ops.resample import average_pool, upsample_nearest
+from ganjax.ops.resample import average_pool, upsample_conv, upsample_nearest
 from ganjax.types import Array
 
 WIDTHS = (512, 512, 512, 512, 256, 128, 64, 32, 16)  # at 4 pixels a side, 8, ... 1024 (table 2)
@@ -73,7 +73,7 @@ class Generator(nn.Module):
       if side > stage and not self.is_initializing():
         break
       for j in range(2 if i else 0):
-        x = normalized(layer(width, name=f'b{side}_conv{j}')(x if j else upsample_nearest(x)))
+        x = normalized(layer(width, up=not j, name=f'b{side}_conv{j}')(x))
       if 2 * side >= stage or self.is_initializing():
         images.append(layer(self.channels, 1, 1.0, name=f'b{side}_torgb')(x).astype(jnp.float32))
     return shown(images, alpha, self.resolution)
@@ -130,6 +130,7 @@ class Equalized(nn.Module):
   version: Version = 'paper'
   dtype: Any = jnp.float32
   lr_multiplier: float = 1.0  # of weights and biases; weights start larger by as much as it is smaller
+  up: bool = False  # on pixels repeated 2x2
   pool: bool = False  # followed by means over 2x2 pixels
 
   @nn.compact
@@ -141,8 +142,8 @@ class Equalized(nn.Module):
     zoo = self.version == 'gan_zoo'
     scale = (sqrt(2) if zoo else self.gain) / sqrt(w.size // self.features)
     x, w = x.astype(self.dtype), (w * (scale * self.lr_multiplier)).astype(self.dtype)
-    y = (conv_pool if self.pool else conv)(x, w) if self.kernel else x @ w
-    return y + (b * (scale if zoo else self.lr_multiplier)).astype(self.dtype)
+    convolve = upsample_conv if self.up else conv_pool if self.pool else conv
+    return (convolve(x, w) if self.kernel else x @ w) + (b * (scale if zoo else self.lr_multiplier)).astype(self.dtype)
 
 
 def features(module: Any, x: Array, alpha: float | Array | None, halved: Callable[..., Array], *,

@@ -27,7 +27,8 @@ from ganjax.nets.heads import Judgement
 from ganjax.nets.progan import WIDTHS, Equalized, activated
 from ganjax.nets.stylegan2 import Noise, condition, keep_mean, noise_inputs, styled
 from ganjax.ops import across, upfirdn
-from ganjax.ops.conv import conv, conv_transpose
+from ganjax.ops.conv import conv
+from ganjax.ops.resample import upsample_conv
 from ganjax.types import Array, Key
 
 FILTER = upfirdn.normalised((1.0, 2.0, 1.0))
@@ -75,7 +76,7 @@ class Layer(nn.Module):
     if self.features:
       shape = (3, 3, x.shape[-1], self.features)
       kernel = self.param('kernel', nn.initializers.normal(1.0), shape, jnp.float32) * sqrt(2 / (9 * x.shape[-1]))
-      x = (enlarged if self.up else conv)(x.astype(self.dtype), kernel.astype(self.dtype))
+      x = (upsample_conv if self.up else conv)(x.astype(self.dtype), kernel.astype(self.dtype))
     x = blurred(x) if self.up else x
     channels = x.shape[-1]
     strength = self.param('noise_strength', nn.initializers.zeros, (channels,), jnp.float32)
@@ -260,13 +261,3 @@ def adain(x: Array, style: Array) -> Array:
 def blurred(x: Array) -> Array:
   """x [B, H, W, C] filtered with (1, 2, 1) / 4 along both axes."""
   return upfirdn.upfirdn(x, FILTER, pad=(1, 1))
-
-
-def enlarged(x: Array, w: Array) -> Array:
-  """Every pixel of x [B, H, W, C] repeated 2x2, then the convolution with w [3, 3, C, O]: [B, 2H, 2W, O].
-
-  It is one transposed convolution, whose 4x4 kernel is the sum of w at four places: 16 products instead of 36.
-  """
-  flipped = w[::-1, ::-1]
-  shifted = [jnp.pad(flipped, ((i, 1 - i), (j, 1 - j), (0, 0), (0, 0))) for i in (0, 1) for j in (0, 1)]
-  return conv_transpose(x, jnp.stack(shifted).sum(0))
