@@ -11,7 +11,6 @@ from peers_stylegan2 import TAPS, enlarged, filtered
 from torch import nn
 
 Tensor = torch.Tensor
-Images = tuple[Tensor, ...]
 GAIN = math.sqrt(2 / (1 + 0.2**2))
 
 
@@ -61,7 +60,7 @@ class Resampler(nn.Module):
     self.up = up
 
   def forward(self, x: Tensor) -> Tensor:
-    return enlarged(x) if self.up else filtered(x, (1, 1), down=2)
+    return enlarged(x) if self.up else filtered(x, 1, down=2)
 
 
 class Transition(nn.Module):

@@ -2,7 +2,7 @@
 
 Names are those of the authors' state dicts, so that `ganjax.interop` reads the weights. Of several ways of doing a
 thing the quickest on the CPU is here: features are scaled before and after a convolution common to all images;
-filters are depthwise convolutions, along columns and along rows (`filtered`).
+filters are depthwise convolutions (along columns and then along rows they take longer).
 """
 
 import math
@@ -16,32 +16,28 @@ TAPS = torch.tensor([1.0, 3, 3, 1]) / 8
 GAIN = math.sqrt(2)
 
 
-def filtered(x: Tensor, pad: tuple[int, int], gain: float = 1.0, down: int = 1) -> Tensor:
+def filtered(x: Tensor, pad: int, gain: float = 1.0, down: int = 1) -> Tensor:
   """Pads, filters, and takes every `down`-th pixel."""
-  c = x.shape[1]
-  x = F.pad(x, [*pad, *pad])
-  taps = TAPS * math.sqrt(gain)
-  x = F.conv2d(x, taps.view(1, 1, 4, 1).repeat(c, 1, 1, 1), stride=(down, 1), groups=c)
-  return F.conv2d(x, taps.view(1, 1, 1, 4).repeat(c, 1, 1, 1), stride=(1, down), groups=c)
+  kernel = (gain * TAPS[:, None] * TAPS).expand(x.shape[1], 1, 4, 4)
+  return F.conv2d(x, kernel, stride=down, padding=pad, groups=x.shape[1])
 
 
 def enlarged(x: Tensor) -> Tensor:
   """Twice the size."""
-  c = x.shape[1]
-  kernel = (4 * TAPS[:, None] * TAPS).view(1, 1, 4, 4).repeat(c, 1, 1, 1)
-  return F.conv_transpose2d(x, kernel, stride=2, padding=1, groups=c)
+  kernel = (4 * TAPS[:, None] * TAPS).expand(x.shape[1], 1, 4, 4)
+  return F.conv_transpose2d(x, kernel, stride=2, padding=1, groups=x.shape[1])
 
 
 def conv_up(x: Tensor, w: Tensor) -> Tensor:
   """Transposed convolution with w [O, I, 3, 3], then the filter."""
-  return filtered(F.conv_transpose2d(x, w.transpose(0, 1), stride=2), (1, 1), 4.0)
+  return filtered(F.conv_transpose2d(x, w.transpose(0, 1), stride=2), 1, 4.0)
 
 
 def conv_down(x: Tensor, w: Tensor) -> Tensor:
   """The filter, then a convolution of stride 2."""
   if w.shape[2] == 1:
-    return F.conv2d(filtered(x, (1, 1), down=2), w)
-  return F.conv2d(filtered(x, (2, 2)), w, stride=2)
+    return F.conv2d(filtered(x, 1, down=2), w)
+  return F.conv2d(filtered(x, 2), w, stride=2)
 
 
 class Dense(nn.Module):

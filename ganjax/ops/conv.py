@@ -26,6 +26,8 @@ Pairs = tuple[tuple[int, int], tuple[int, int]]
 Padding = str | int | Sequence[tuple[int, int]]
 MIN_CHANNELS = 32  # below, matrix products are too thin for fewer of them to matter
 MAX_BYTES = 12 * 2**20  # of the sums that are multiplied at once: above, memory costs more than the products save
+MIN_GROUP = 8  # channels of a group that is convolved for itself
+MAX_UNROLLED = 16  # groups that are written out: more of them are a loop, which compiles sooner
 DIMENSIONS = ('NHWC', 'HWIO', 'NHWC')
 
 
@@ -254,8 +256,30 @@ def join(xs: list[Array]) -> Array:
   return xs[0] if len(xs) == 1 else jnp.stack(xs, 1).reshape(-1, *xs[0].shape[1:])
 
 
+def apart_pays(spec: Spec, x: Array) -> bool:
+  """Whether the groups are convolved one by one: of few channels each, depthwise above all, that is not worth it."""
+  return spec.groups > 1 and x.shape[3] >= MIN_GROUP * spec.groups
+
+
+def apart(compute: Callable[..., Array], spec: Spec, a: Array, b: Array) -> Array:
+  """`compute(spec, a, b)` group by group: XLA's grouped convolution takes four times as long as all of them."""
+  one = partial(compute, spec._replace(groups=1))
+  if spec.groups <= MAX_UNROLLED:
+    pairs = zip(*(jnp.split(x, spec.groups, 3) for x in (a, b)), strict=True)
+    return jnp.concatenate([one(*pair) for pair in pairs], 3)
+  a, b = (jnp.moveaxis(x.reshape(*x.shape[:3], spec.groups, -1), 3, 0) for x in (a, b))
+  out = jnp.moveaxis(lax.map(lambda pair: one(*pair), (a, b)), 0, 3)
+  return out.reshape(*out.shape[:3], -1)
+
+
+# Jitted, so that JAX traces each of them once for all layers of the same shapes: XLA inlines them.
+
+
+@partial(jax.jit, static_argnums=0)
 def cpu_forward(spec: Spec, x: Array, w: Array) -> Array:
   """`native_forward`, with fewer products where that pays."""
+  if apart_pays(spec, x):
+    return apart(cpu_forward, spec, x, w)
   found = plan_of(spec, x.shape[0], x.shape[3], w.shape[3])
   if found is None or x.dtype != jnp.float32:
     return native_forward(spec, x, w)
@@ -263,8 +287,11 @@ def cpu_forward(spec: Spec, x: Array, w: Array) -> Array:
   return join([winograd.forward(plan, part, w) for part in split(x, parts)])
 
 
+@partial(jax.jit, static_argnums=0)
 def cpu_input_gradient(spec: Spec, y: Array, w: Array) -> Array:
   """`native_input_gradient`, with fewer products where that pays."""
+  if apart_pays(spec, y):
+    return apart(cpu_input_gradient, spec, y, w)
   found = plan_of(spec, y.shape[0], w.shape[2], y.shape[3])
   if found is None or y.dtype != jnp.float32:
     return native_input_gradient(spec, y, w)
@@ -272,8 +299,11 @@ def cpu_input_gradient(spec: Spec, y: Array, w: Array) -> Array:
   return join([winograd.input_gradient(plan, part, w) for part in split(y, parts)])
 
 
+@partial(jax.jit, static_argnums=0)
 def cpu_weight_gradient(spec: Spec, x: Array, y: Array) -> Array:
   """`native_weight_gradient`, with fewer products where that pays."""
+  if apart_pays(spec, x):
+    return apart(cpu_weight_gradient, spec, x, y)
   found = plan_of(spec, x.shape[0], x.shape[3], y.shape[3])
   if found is None or x.dtype != jnp.float32:
     return native_weight_gradient(spec, x, y)

@@ -8,8 +8,10 @@ of a direct sum. The gradients are the same three steps transposed; XLA shares t
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 
 from ganjax.types import Array
@@ -35,6 +37,7 @@ PLAIN = Plan(
 )
 
 
+@partial(jax.jit, static_argnums=0)
 def forward(plan: Plan, x: Array, w: Array) -> Array:
   """Convolves x [B, H, W, C] with w [k, k, C, O] -> [B, H', W', O]."""
   b, h, width, _ = x.shape
@@ -42,6 +45,7 @@ def forward(plan: Plan, x: Array, w: Array) -> Array:
   return results(plan, products, (b, h // plan.phases // 2, width // plan.phases // 2))
 
 
+@partial(jax.jit, static_argnums=0)
 def input_gradient(plan: Plan, y: Array, w: Array) -> Array:
   """Takes y [B, H', W', O] and w [k, k, C, O] to [B, H, W, C]."""
   b, h, width, _ = y.shape
@@ -49,6 +53,7 @@ def input_gradient(plan: Plan, y: Array, w: Array) -> Array:
   return synthesise(plan, products, (b, h // 2, width // 2))
 
 
+@partial(jax.jit, static_argnums=0)
 def weight_gradient(plan: Plan, x: Array, y: Array) -> Array:
   """Takes x [B, H, W, C] and y [B, H', W', O] to [k, k, C, O]."""
   return synthesise_kernel(plan, jnp.einsum('knc,kno->kco', analyse(plan, x), spread(plan, y)))
