@@ -185,7 +185,7 @@ SIZES: dict[str, Net] = {
   'sngan32': sngan(64, 16),
   'biggan32': biggan(24, 16),
   'stylegan2_32': stylegan2(2048, 128, 16),
-  'r3gan32': r3gan(64, 8, 2, 16),
+  'r3gan32': r3gan(64, 8, 2, 8),
 }
 
 CASES: dict[str, Case] = {
