@@ -18,7 +18,7 @@ EXPERIMENTS = sorted(configs.experiments())
 # Traced in the default tier; the others take seconds, up to half a minute at full size. All are made there, see below.
 TRACED = {
   'acgan_digits', 'began_digits', 'biggan_digits', 'dcgan_cifar10', 'dcgan_digits', 'ebgan_digits', 'gan_grid25',
-  'gan_ring8', 'infogan_digits', 'projection_digits', 'r3gan_digits', 'reacgan_digits', 'transgan_digits',
+  'gan_ring8', 'infogan_digits', 'projection_digits', 'reacgan_digits', 'transgan_digits',
   'unrolled_ring8', 'wgan_gp_digits',
 }  # fmt: skip
 TRAINED = {'gan_ring8', 'wgan_gp_digits', 'sngan_cifar10'}  # one per family in the default tier
