@@ -70,7 +70,7 @@ DATA_FIELDS = {'flip': Field(bool, False), 'resident': Field(typing.Literal['aut
 
 def complete(given: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> ConfigDict:
   """The full config: `given` fields, then `overrides` ('a.b' -> value), then defaults, all checked."""
-  fields = ConfigDict(given).to_dict()
+  fields = apart(ConfigDict(given).to_dict())
   for path, value in (overrides or {}).items():
     override(fields, path, value)
   config = defaults()
@@ -106,6 +106,11 @@ def complete(given: Mapping[str, Any], overrides: Mapping[str, Any] | None = Non
   config.phases = phased(fields.get('phases', ()))
   phases(config)
   return config.lock()
+
+
+def apart(section: Mapping[str, Any]) -> dict[str, Any]:
+  """A copy in which no two sections are one and the same dict: an override of one is not to change the other."""
+  return {name: apart(value) if isinstance(value, Mapping) else value for name, value in section.items()}
 
 
 def override(given: dict[str, Any], path: str, value: Any) -> None:

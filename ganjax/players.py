@@ -45,10 +45,12 @@ class Players(NamedTuple):
 
 
 def players(config: ConfigDict, spec: Spec, *, heads: Mapping[str, int] | None = None,
-            latent: Callable[[Key], Array] | None = None) -> Players:  # fmt: skip
+            latent: Callable[[Key], Array] | None = None, options: Callable[[Scene], dict[str, Any]] | None = None,
+            shown: Callable[[Scene, Array], Array] | None = None) -> Players:  # fmt: skip
   """The players g and d of `config` on data of `spec`; D has the further `heads` a game asks for (name -> outputs).
 
-  `latent(key) -> [Z]` draws one example's latent, if it is not to be `latent_dim` standard normals.
+  `latent(key) -> [Z]` draws one example's latent, if it is not to be `latent_dim` standard normals;
+  `options(scene)` are keywords for every training forward; `shown(scene, reals)` makes of reals what D is shown.
   """
   augmentation, active = names.augmentation(config), names.stabilizers(config)
   terms = {player: names.terms(config, player) for player in 'dg'}
@@ -79,8 +81,8 @@ def players(config: ConfigDict, spec: Spec, *, heads: Mapping[str, int] | None =
     """A training forward: the output, float32, and the extras with what it advanced. Each `call` draws for itself."""
     own = extras[player]
     variables = {'params': scene.params[player], **own}
-    options = {'train': True, 'axis': scene.axis, **inside(scene, player, call)}
-    y, moved = nets[player].apply(variables, x, label, mutable=list(own), **options)
+    given = {'train': True, 'axis': scene.axis, **inside(scene, player, call), **(options(scene) if options else {})}
+    y, moved = nets[player].apply(variables, x, label, mutable=list(own), **given)
     return jax.tree.map(lambda y: y.astype(jnp.float32), y), {**extras, player: moved}
 
   def inside(scene: Scene, player: str, call: int = 0) -> dict[str, Any]:
@@ -95,8 +97,8 @@ def players(config: ConfigDict, spec: Spec, *, heads: Mapping[str, int] | None =
     variables, net = {'params': scene.params['g'], **scene.extras['g']}, nets['g']
     if not hasattr(net, 'synthesize'):
       return latent[:, None], lambda ws: forward(scene, scene.extras, 'g', ws[:, 0], label)[0]
-    options = {'train': True, 'axis': scene.axis, **inside(scene, 'g')}
-    ws, _ = net.apply(variables, latent, label, method='styles', mutable=list(scene.extras['g']), **options)
+    given = {'train': True, 'axis': scene.axis, **inside(scene, 'g')}
+    ws, _ = net.apply(variables, latent, label, method='styles', mutable=list(scene.extras['g']), **given)
     draws = {'noise': 'random', **inside(scene, 'g')}
     return ws, lambda ws: net.apply(variables, ws, method='synthesize', **draws).astype(jnp.float32)
 
@@ -117,8 +119,8 @@ def players(config: ConfigDict, spec: Spec, *, heads: Mapping[str, int] | None =
 
   def real(scene: Scene, player: str) -> tuple[Array, Array | None]:
     """Reals and their labels; with APA, D gets fakes among them."""
-    found = scene.batch[spec.field], scene.batch['label'] if classes else None
-    augment = augmentation(scene.hyper)
+    x, augment = scene.batch[spec.field], augmentation(scene.hyper)
+    found = shown(scene, x) if shown else x, scene.batch['label'] if classes else None
     if augment.pseudo and player == 'd':
       key = jax.random.fold_in(scene.key, PSEUDO)
       latent, label = draw(key, scene.rows)

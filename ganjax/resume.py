@@ -51,7 +51,8 @@ def begin(
 ) -> tuple[int, TrainState, dict[str, Any]]:
   """Step, state and meta to go on from: the newest intact checkpoint's, or new ones.
 
-  A phase begins after step `after` with what fits of the phase before, whose last state is a checkpoint.
+  A phase begins after step `after` with what fits of the phase before, whose last state is a checkpoint. The
+  optimiser of a player that is another network in it starts anew.
   """
   config = setup.config
   latest = parallel.told(checkpoints.latest())
@@ -60,7 +61,11 @@ def begin(
   if after and latest == after:
     like = described(checkpoints.meta(latest))[-1]
     n, old, meta = checkpoints.restore(like, latest, sharding=parallel.whole(setup.mesh))
-    state = states.adopt(parallel.place(setup.initial(), setup.mesh), old)
+    fresh = parallel.place(setup.initial(), setup.mesh)
+    state = states.adopt(fresh, old)
+    others = other_networks(config, ConfigDict(meta['config']))
+    # What Adam knows of a network at another stage is of other gradients.
+    state = state.replace(opt={player: (fresh if player in others else state).opt[player] for player in state.opt})
   else:
     tell_changes(config, ConfigDict(checkpoints.meta()['config']))
     fresh = parallel.place(setup.initial(), setup.mesh) if adopt else setup.initial.eval_shape()
@@ -74,6 +79,12 @@ def begin(
   # Rates and gammas are the config's to say, also of a run that is continued.
   numbers = population.joined(config.population, [configs.hyper(own) for own in setup.members])
   return n, state.replace(hyper=parallel.place(numbers, setup.mesh)), meta
+
+
+def other_networks(config: ConfigDict, before: ConfigDict) -> list[str]:
+  """The players that are another network than before, if only one of another stage."""
+  sections = {'g': 'generator', 'd': 'discriminator'}
+  return [p for p, section in sections.items() if configs.flat(config[section]) != configs.flat(before[section])]
 
 
 def tell_changes(config: ConfigDict, before: ConfigDict) -> None:

@@ -10,7 +10,6 @@ from ganjax.check import check
 from ganjax.data.spec import Spec
 from ganjax.errors import ConfigError
 
-EXPERIMENTS = sorted(configs.experiments())
 
 
 def refused(overrides, given=None, contains=()):
@@ -117,8 +116,9 @@ def test_load_refuses():
       configs.load(reference)
 
 
-@pytest.mark.parametrize('size', ['full', 'smoke'])
-@pytest.mark.parametrize('name', EXPERIMENTS)
-def test_experiments_complete(name, size):
-  config = configs.load(f'{name}:{size}')
-  assert config.steps % config.steps_per_call == 0
+def test_sections_that_were_one_dict_are_changed_apart():
+  both = {'name': 'mlp', 'hidden': (4,)}
+  given = {'data': {'name': 'mixture'}, 'generator': both, 'discriminator': both}
+  config = configs.complete(given, {'discriminator.hidden': (8,)})
+  assert (config.generator.hidden, config.discriminator.hidden) == ((4,), (8,))
+  assert both == {'name': 'mlp', 'hidden': (4,)}

@@ -57,6 +57,7 @@ def load(name, size, cifar, pictures):
 def test_networks_can_be_made(name, cifar, pictures):
   for size in ('full', 'smoke'):
     config = load(name, size, cifar, pictures)
+    assert config.steps % config.steps_per_call == 0
     for part in phases(config):
       if part.data.name == 'mixture':
         continue

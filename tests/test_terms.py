@@ -243,6 +243,14 @@ def test_dragan_looks_around_the_reals():
   np.testing.assert_allclose([many.mean(), many.std()], [0, 1], atol=0.02)
 
 
+def test_drift_is_the_mean_square_of_the_logits_of_reals():
+  params, (real, latent) = players(), data()
+  logits = np.asarray(critic(params['d'], real), np.float64)
+  np.testing.assert_allclose(value('drift', weight=0.5), 0.5 * (logits**2).mean(), rtol=1e-5)
+  seen = play_of(params, real, latent)._replace(real_logits=jnp.float32([1, -2]))  # the loss's look is not taken again
+  np.testing.assert_allclose(terms.drift(scene_of(params), seen, weight=0.5)[0], 1.25, rtol=1e-6)
+
+
 def test_draws_depend_on_the_row_alone():
   scene = scene_of({}, 8)
   whole = draws.normal(scene, 7, jnp.zeros((8, 3)))

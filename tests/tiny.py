@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from ml_collections import ConfigDict
 
 from ganjax import config as configs
@@ -44,9 +45,12 @@ def game(config: ConfigDict) -> tuple[Spec, Game, Rules]:
 
 def batch(spec: Spec, n: int, plays: int, size: int = 16) -> dict[str, jax.Array]:
   """Batches [plays, size, ...] that depend on `n`."""
-  key = jax.random.fold_in(jax.random.key(99), n)
-  x = jnp.tanh(jax.random.normal(key, (plays, size, *spec.shape)))
-  return {spec.field: x, 'label': jax.random.randint(key, (plays, size), 0, spec.classes)}
+  rng = np.random.default_rng([99, n])  # NumPy: every operation of JAX's would be compiled for each shape
+  x = np.tanh(rng.normal(size=(plays, size, *spec.shape)))
+  return {
+    spec.field: jnp.asarray(x, jnp.float32),
+    'label': jnp.asarray(rng.integers(spec.classes, size=(plays, size)), jnp.int32),
+  }
 
 
 def initial(config: ConfigDict, spec: Spec, playing: Game, rules: Rules) -> state.TrainState:
@@ -89,6 +93,6 @@ def difference(a: Any, b: Any) -> float:
   def one(x: Any, y: Any) -> float:
     if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
       x, y = jax.random.key_data(x), jax.random.key_data(y)
-    return float(abs(jnp.asarray(x, jnp.float32) - jnp.asarray(y, jnp.float32)).max()) if x.size else 0.0
+    return float(abs(np.float32(x) - np.float32(y)).max()) if x.size else 0.0
 
   return max(jax.tree.leaves(jax.tree.map(one, a, b)))
