@@ -11,7 +11,6 @@ from ganjax.data.spec import Spec
 from ganjax.errors import ConfigError
 
 
-
 def refused(overrides, given=None, contains=()):
   with pytest.raises(ConfigError) as caught:
     config = configs.complete(given or {}, overrides)
