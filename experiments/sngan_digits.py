@@ -21,15 +21,15 @@ def get_config(size: str = 'full') -> ConfigDict:
   config.terms = {'d': {'r1': {'gamma': 0.2}}}  # D would learn 1,500 images by heart
   config.optimizer = {player: {'name': 'adam', 'learning_rate': 1e-3, 'b1': 0.0, 'b2': 0.99} for player in 'gd'}
   config.batch_size = 32
-  config.steps = 8_000
-  plan = {'name': 'cosine', 'over_kimg': 256.0, 'end': 1e-4}  # the whole training
+  config.steps = 4_000
+  plan = {'name': 'cosine', 'over_kimg': 128.0, 'end': 1e-4}  # the whole training
   config.schedule = {f'{player}_learning_rate': plan for player in 'gd'}
   config.ema = {'main': {'halflife_kimg': 10.0}}
   config.standing_statistics = 16
   config.log_every = 100
-  config.evaluate_every = 4_000
-  config.sample_every = 4_000
-  config.save_every = 4_000
+  config.evaluate_every = 2_000
+  config.sample_every = 2_000
+  config.save_every = 2_000
   if size == 'smoke':
     config.generator.width = config.discriminator.width = 4
     config.batch_size = 8

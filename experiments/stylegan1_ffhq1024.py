@@ -10,6 +10,8 @@ lasts as many images as theirs: 600,000 to fade in and as many on its own.
 
 from ml_collections import ConfigDict
 
+from experiments import progan_celebahq1024
+
 RATES = {128: 1.5e-3, 256: 2e-3, 512: 3e-3, 1024: 3e-3}  # of both players; below, 1e-3
 HALF = 600  # thousands of images to fade in, and to learn before the next stage
 
@@ -19,7 +21,6 @@ def get_config(size: str = 'full') -> ConfigDict:
   if size not in ('full', 'smoke'):
     raise ValueError(f'{size!r}: full or smoke')
   config = ConfigDict()
-  config.game = 'growing'
   config.data = {'name': 'folder', 'resolution': 1024, 'flip': True}
   config.latent_dim = 512
   config.generator = {'name': 'stylegan1', 'w_dim': 512, 'mapping_layers': 8, 'style_mixing': 0.9}
@@ -46,14 +47,8 @@ def get_config(size: str = 'full') -> ConfigDict:
   config.optimizer = {
     player: {'name': 'adam', 'learning_rate': rate[sides[-1]], 'b1': 0.0, 'b2': 0.99} for player in 'gd'
   }
-  phases = []
-  for i, side in enumerate(sides[:-1]):
-    ends = round((2 * i + 1) * kimg * 1000 / config.batch_size)
-    phase = {'until': ends, 'generator.stage': side, 'discriminator.stage': side}
-    phase |= {f'optimizer.{player}.learning_rate': rate[side] for player in 'gd'}
-    # The first stage has none to fade in from; the others begin where the one before ends.
-    phases.append(phase | ({'schedule.play_alpha.start_kimg': (2 * i - 1) * kimg} if i else {'play.alpha': 1.0}))
-  config.phases = tuple(phases)
-  config.play = {'alpha': 0.0}
-  config.schedule = {'play_alpha': {'start_kimg': (2 * len(phases) - 1) * kimg, 'over_kimg': kimg, 'end': 1.0}}
+  config = progan_celebahq1024.grown(config, sides, kimg)
+  for phase, side in zip(config.phases, sides, strict=False):  # the last side's rates are the config's
+    for player in 'gd':
+      phase[f'optimizer.{player}.learning_rate'] = rate[side]
   return config

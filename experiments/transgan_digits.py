@@ -25,14 +25,14 @@ def get_config(size: str = 'full') -> ConfigDict:
     player: {'name': 'adam', 'learning_rate': 5e-4, 'b1': 0.0, 'b2': 0.99, 'clip_norm': 5.0} for player in 'gd'
   }
   config.batch_size = 32
-  config.steps = 8_000
-  plan = {'name': 'cosine', 'over_kimg': 256.0, 'end': 5e-5}  # the whole training
+  config.steps = 4_000
+  plan = {'name': 'cosine', 'over_kimg': 128.0, 'end': 5e-5}  # the whole training
   config.schedule = {f'{player}_learning_rate': plan for player in 'gd'}
   config.ema = {'main': {'halflife_kimg': 10.0}}
   config.log_every = 100
-  config.evaluate_every = 4_000
-  config.sample_every = 4_000
-  config.save_every = 4_000
+  config.evaluate_every = 2_000
+  config.sample_every = 2_000
+  config.save_every = 2_000
   if size == 'smoke':
     config.generator.width, config.generator.depths = 32, (1, 1, 1)
     config.generator.attention_heads = config.discriminator.attention_heads = 2

@@ -7,8 +7,8 @@ them. `truncated`, which pulls them to their mean, is defined with the network.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
+from jax.scipy.special import ndtr, ndtri
 
 from ganjax.nets.stylegan2 import noise_images, truncated
 from ganjax.types import Array, Key
@@ -53,9 +53,14 @@ def along(prior: Mapping[str, Any], frames: int, between: Between = spherical) -
   return {name: path if name == 'latent' else jnp.repeat(x[:1], len(path), 0) for name, x in prior.items()}
 
 
-def truncated_normal(key: Key, shape: Sequence[int], threshold: float) -> Array:
-  """Normal latents drawn again where beyond +-threshold: the truncation trick (Brock et al. 2019, arXiv:1809.11096)."""
-  return jax.random.truncated_normal(key, -threshold, threshold, tuple(shape))
+def truncated_normal(latent: Array, threshold: float) -> Array:
+  """Normal latents made those of a normal distribution cut off at +-threshold, which keeps their order and signs.
+
+  The truncation trick (Brock et al. 2019, arXiv:1809.11096, section 3.1) draws again what lies outside; this has the
+  same distribution, and a sample stays the same sample while the threshold changes.
+  """
+  outside = ndtr(jnp.float32(-threshold))
+  return jnp.clip(ndtri(outside + ndtr(latent) * (1 - 2 * outside)), -threshold, threshold)
 
 
 def mixed(ws: Array, other: Array, layers: Sequence[int]) -> Array:

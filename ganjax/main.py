@@ -58,14 +58,16 @@ def parser() -> argparse.ArgumentParser:
   train.add_argument('--process', type=int, metavar='I', help='several processes: which one this is, from 0')
 
   sample = command('sample', 'Draw samples from a checkpoint; the data set is not needed.')
-  sample.add_argument('--num', type=int, metavar='N', help='how many (default: 64, or 8 with --interpolate)')
+  sample.add_argument('--num', type=int, metavar='N', help='how many (default: 64; 8 with --interpolate or --mix)')
   sample.add_argument('--seed', type=int, default=0, metavar='S', help='of the latents (default: %(default)s)')
   sample.add_argument('--out', metavar='FILE', help='.png: a grid; .npz: the arrays; with --interpolate .gif or .mp4 '
                       '(default: samples.png, samples.gif)')  # fmt: skip
   sample.add_argument('--interpolate', type=int, metavar='N', help='a video that goes from each sample to the next in N '
                       'frames')  # fmt: skip
   sample.add_argument('--truncation', type=float, metavar='PSI', help='of a style-based generator: pulls styles to their '
-                      'mean, 1 not at all, 0 wholly')  # fmt: skip
+                      'mean, 1 not at all, 0 wholly; of BigGAN: cuts off the latents at +-PSI')  # fmt: skip
+  sample.add_argument('--mix', type=layer_numbers, metavar='LAYERS', help='of a style-based generator: a table of samples by '
+                      "samples, with the column's styles in these layers, such as 0-3 or 4,5")  # fmt: skip
   sample.add_argument(
     '--noise', choices=('const', 'none'), help='of a style-based generator: in its layers (default: const)'
   )
@@ -117,6 +119,15 @@ def add_networks(sub: argparse.ArgumentParser) -> None:
   sub.add_argument('--workdir', required=True, metavar='DIR', help='a new one')
 
 
+def layer_numbers(text: str) -> list[int]:
+  """Numbers and ranges such as '0-3,6'."""
+  numbers: list[int] = []
+  for part in text.split(','):
+    first, _, last = part.partition('-')
+    numbers += range(int(first), int(last or first) + 1)
+  return numbers
+
+
 def pair(flag: str, value: str) -> tuple[str, str]:
   """A flag with its value."""
   return flag, value
@@ -164,7 +175,7 @@ def run(arguments: Sequence[str]) -> None:
     generator = {name: value for name, value in generator.items() if value is not None}
     print(write_samples(options.workdir, options.num, options.seed, options.out, options.checkpoint, options.member,
                         options.method, chosen, ema=options.ema, batches=options.standing_statistics,
-                        frames=options.interpolate, generator=generator))  # fmt: skip
+                        frames=options.interpolate, generator=generator, mix=options.mix))  # fmt: skip
   elif options.command == 'import':
     from ganjax.convert import import_run
 

@@ -1,7 +1,7 @@
 """Samples from a checkpoint alone: its config and spec make the game, no data set is needed."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -152,20 +152,66 @@ def sampler(game: Game, refined: refine.Refine | None = None,
 
 
 def with_options(trained: Trained, options: Mapping[str, Any]) -> Trained:
-  """`trained` whose generator is called with these keywords, such as 'truncation_psi'. Raises ConfigError without them."""
+  """`trained` whose generator is called with these keywords, such as 'truncation_psi'. Raises ConfigError without them.
+
+  Where the generator is one that truncates latents, not styles, that is what 'truncation_psi' stands for.
+  """
   if not options:
     return trained
   net, field, name = configs.generator(trained.config, trained.spec), trained.spec.field, trained.config.generator.name
-  for option, value in options.items():
+  threshold = options.get('truncation_psi') if getattr(net, 'truncates_latents', False) else None
+  if threshold is not None and threshold <= 0:
+    raise ConfigError(FLAGS['truncation_psi'], threshold, f'a number above 0: {name!r} cuts off latents there')
+  given = {option: value for option, value in options.items() if threshold is None or option != 'truncation_psi'}
+  for option, value in given.items():
     if option not in inspect.signature(type(net).__call__).parameters:
       raise ConfigError(FLAGS[option], value, f'nothing: the generator {name!r} has no such thing')
 
   def generate(params: Params, extras: Extras, prior: Batch) -> Batch:
     variables = {'params': params['g'], **extras['g']}
-    made = net.apply(variables, prior['latent'], prior.get('label'), **options)
-    return prior | {field: made.astype(jnp.float32)}
+    latent = prior['latent'] if threshold is None else latents.truncated_normal(prior['latent'], threshold)
+    made = net.apply(variables, latent, prior.get('label'), **given)
+    return prior | {'latent': latent, field: made.astype(jnp.float32)}
 
   return trained._replace(game=replace(trained.game, generate=generate))
+
+
+def with_mixing(trained: Trained, layers: Sequence[int], options: Mapping[str, Any]) -> Trained:
+  """`trained` whose samples have the styles of a second latent in some layers. Raises ConfigError for another network.
+
+  The prior then has 'latent' and 'other' (and labels 'label', 'other_label'), see `crossing`.
+  """
+  net, name = configs.generator(trained.config, trained.spec), trained.config.generator.name
+  if not hasattr(net, 'styles'):
+    raise ConfigError('--mix', list(layers), f'nothing: the generator {name!r} has no styles')
+  if not set(layers) <= set(range(net.num_ws)):
+    raise ConfigError('--mix', list(layers), f'layers from 0 to {net.num_ws - 1}')
+  psi = {name: value for name, value in options.items() if name == 'truncation_psi'}
+  noise = {name: value for name, value in options.items() if name == 'noise'}
+
+  def generate(params: Params, extras: Extras, prior: Batch) -> Batch:
+    variables = {'params': params['g'], **extras['g']}
+    styles = lambda latent, label: net.apply(variables, latent, label, method='styles', **psi)  # noqa: E731
+    ws = latents.mixed(
+      styles(prior['latent'], prior.get('label')), styles(prior['other'], prior.get('other_label')), layers
+    )
+    made = net.apply(variables, ws, method='synthesize', **noise)
+    return prior | {trained.spec.field: made.astype(jnp.float32)}
+
+  return trained._replace(game=replace(trained.game, generate=generate))
+
+
+def crossing(refined: refine.Refine | None) -> refine.Refine:
+  """The way `refined`, and then a table of what it chose, row by row: each with each as the `other` one."""
+
+  def refine_and_cross(params: Params, extras: Extras, key: Key, prior: refine.Drawn) -> dict[str, np.ndarray]:
+    chosen = prior if refined is None else refined(params, extras, key, prior)
+    n = len(chosen['latent'])
+    row, column = np.divmod(np.arange(n * n), n)
+    others = {'latent': 'other', 'label': 'other_label'}
+    return {name: x[row] for name, x in chosen.items()} | {others[name]: x[column] for name, x in chosen.items()}
+
+  return refine_and_cross
 
 
 def walking(refined: refine.Refine | None, frames: int) -> refine.Refine:
@@ -183,7 +229,8 @@ def walking(refined: refine.Refine | None, frames: int) -> refine.Refine:
 def write_samples(workdir: str | Path, num: int | None = None, seed: int = 0, out: str | Path | None = None,
                   checkpoint: int | None = None, member: int | None = None, method: str = 'plain',
                   options: Mapping[str, Any] | None = None, *, ema: str | None = None, batches: int | None = None,
-                  frames: int | None = None, generator: Mapping[str, Any] | None = None) -> str:  # fmt: skip
+                  frames: int | None = None, generator: Mapping[str, Any] | None = None,
+                  mix: Sequence[int] | None = None) -> str:  # fmt: skip
   """Draws samples and writes a grid (.png), arrays (.npz) or a video (.gif, .mp4), with provenance; says what it wrote.
 
   Args:
@@ -200,10 +247,14 @@ def write_samples(workdir: str | Path, num: int | None = None, seed: int = 0, ou
     batches: instead of the config's `standing_statistics`.
     frames: from each sample to the next, along `latents.walk`.
     generator: keywords that the generator is called with.
+    mix: layers; makes a table of num x num, where row i and column j have the styles of sample i but in these layers
+      those of sample j. The samples themselves are the diagonal.
 
   Raises: ConfigError, CheckpointError.
   """
-  num = (64 if frames is None else 8) if num is None else num
+  if mix is not None and frames is not None:
+    raise ConfigError('--mix', list(mix), 'nothing beside --interpolate')
+  num = (64 if frames is None and mix is None else 8) if num is None else num
   path = Path(out or ('samples.png' if frames is None else 'samples.gif'))
   suffixes = ('.png', '.npz') if frames is None else (*videos.SUFFIXES, '.npz')
   for flag, count in {'--num': num, '--interpolate': frames}.items():
@@ -213,17 +264,19 @@ def write_samples(workdir: str | Path, num: int | None = None, seed: int = 0, ou
     raise ConfigError('--out', str(path), f'a file name that ends in {", ".join(suffixes[:-1])} or {suffixes[-1]}'
                       + ('; videos need --interpolate' if frames is None else ''))  # fmt: skip
   videos.check(path)
-  trained = with_options(with_average(load(workdir, checkpoint, member), ema), generator or {})
+  trained = with_average(load(workdir, checkpoint, member), ema)
+  trained = with_options(trained, generator or {}) if mix is None else with_mixing(trained, mix, generator or {})
   refined = refine.named(trained.game, method, options or {})
   batches = trained.config.standing_statistics if batches is None else batches
   settle = standing.settler(trained.game, batches, trained.config.batch_size)
-  way = refined if frames is None else walking(refined, frames)
+  way = walking(refined, frames) if frames is not None else refined if mix is None else crossing(refined)
   drawn = sampler(trained.game, way, settle)(trained.state)(num, seed)
   about = images.provenance(trained.meta['run_id'], configs.fingerprint(trained.config), trained.step, seed, member)
   about |= {} if refined is None else {'method': ' '.join([method, *(f'{k}={v}' for k, v in (options or {}).items())])}
   about |= {'average': next(iter(trained.state.ema), 'none'), 'standing_statistics': str(batches)}
   about |= {name: str(value) for name, value in (generator or {}).items()}
   about |= {} if frames is None else {'frames_between': str(frames)}
+  about |= {} if mix is None else {'mixed_layers': ','.join(map(str, mix))}
   save(path, drawn, trained.spec, about)
   of = '' if member is None else f', member {member}'
   return f'{path}: {num} samples of {trained.config.name}{of}, step {trained.step}, seed {seed}, {method}'

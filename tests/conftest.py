@@ -5,12 +5,15 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 # Programs here run a few times: what the compiler would gain by optimising them, it takes longer to find.
 QUICK = '--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true'
+if version('jax').startswith('0.10.'):
+  QUICK += ' --xla_cpu_use_fusion_emitters=false'  # a quarter of the time; later versions don't know it, and stop there
 os.environ.setdefault('XLA_FLAGS', f'--xla_force_host_platform_device_count=8 {QUICK}')
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', str(Path(tempfile.gettempdir()) / 'ganjax-tests-xla'))

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import QUICK
 
 from ganjax import main, sample, snapshot
 
@@ -44,7 +45,7 @@ def start(*arguments: Any, **environment: str) -> subprocess.Popen[str]:
   return subprocess.Popen(
     [sys.executable, '-m', 'ganjax.main', *map(str, arguments)],
     stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    env={**os.environ, 'PYTHONPATH': path, 'JAX_PLATFORMS': 'cpu', 'XLA_FLAGS': '', **environment},
+    env={**os.environ, 'PYTHONPATH': path, 'JAX_PLATFORMS': 'cpu', 'XLA_FLAGS': QUICK, **environment},
   )  # fmt: skip
 
 

@@ -290,6 +290,7 @@ def trained(how, devices, fields):
   return play, tiny.initial(config, spec, game, rules)
 
 
+@pytest.mark.slow  # two steps are in test_contract.py
 @pytest.mark.parametrize('name', CASES)
 def test_contract(name):
   """Finite, four steps are two and two to the bit, and jit on 4 devices is pmap on 2."""

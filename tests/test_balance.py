@@ -87,13 +87,13 @@ def test_warmup_of_g_then_both():
 @pytest.mark.parametrize('n_critic', [1, 2])
 def test_a_held_d_comes_back(n_critic):
   """D at a high rate is soon right about all; the accuracy goes on being seen, and G's moves bring it down again."""
-  config = tiny.complete(balance__d={'name': 'accuracy_below', 'bound': 0.7}, optimizer__d__learning_rate=0.3,
+  config = tiny.complete(balance__d={'name': 'accuracy_below', 'bound': 0.6}, optimizer__d__learning_rate=0.3,
                          optimizer__g__learning_rate=0.1, n_critic=n_critic)  # fmt: skip
   seen, accuracies, _ = moves(config, 30)
   assert all(step['g'] for step in seen)
   held = [not step['d'] for step in seen]
   if n_critic == 1:
-    assert held == [accuracy > 0.7 for accuracy in accuracies]
+    assert held == [accuracy > 0.6 for accuracy in accuracies]
   first = held.index(True)
   assert not all(held[first:])
 

@@ -116,6 +116,7 @@ def every_piece():
   rows = [{axis: pieces[i] for axis, pieces in ordered.items() if i < len(pieces)}
           for i in range(max(map(len, AXES.values())))]  # fmt: skip
   apart = [{'conditioning': row.pop('conditioning')} for row in rows if not sensible(row)]
+  apart += [{'game': row.pop('game')} for row in rows if 'game' in row]  # its step is long enough alone
   return rows + apart
 
 

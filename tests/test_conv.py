@@ -163,7 +163,10 @@ def test_grouped_transposed():
   close(ops.conv_transpose(x, w, groups=2), jnp.concatenate(halves, -1))
 
 
-@pytest.mark.parametrize(('channels', 'options'), [((4, 6), {'stride': 2}), ((32, 32), {'stride': 1})])
+@pytest.mark.parametrize(
+  ('channels', 'options'),
+  [((4, 6), {'stride': 2}), pytest.param((32, 32), {'stride': 1}, marks=pytest.mark.slow)],
+)
 def test_inside_scan_cond_and_vmap(channels, options):
   """The same gradients of gradient norms inside control flow, and mapped over images, kernels or both."""
   k = 4 if options['stride'] == 2 else 3

@@ -17,6 +17,7 @@ from test_interop import r3gan_g
 from ganjax import config as configs
 from ganjax import convert, images, main, sample, videos
 from ganjax.errors import CheckpointError, ConfigError, DataError
+from ganjax.images import to_uint8
 from ganjax.interop import from_torch
 from ganjax.snapshot import flatten
 
@@ -55,6 +56,26 @@ def test_a_sample_is_what_the_network_makes(imported):
     assert {name: str(value) for name, value in options.items()} == {name: str(samples[name]) for name in options}
   assert abs(found['image'].astype(int) - found['image'][:1]).max() > 50
   np.testing.assert_array_equal(flat['image'], np.repeat(flat['image'][:1], 4, 0))
+
+
+def test_styles_are_mixed_in_a_table(imported):
+  """The diagonal is the samples; in all layers the column's, in none of them the row's."""
+  plain, table = drawn(imported), drawn(imported, '--mix', '0-1,3')
+  images = table['image'].reshape(4, 4, *plain['image'].shape[1:]).astype(int)
+  assert abs(images[range(4), range(4)] - plain['image']).max() <= 1
+  assert table['mixed_layers'] == '0,1,3'
+  np.testing.assert_array_equal(table['other'].reshape(4, 4, -1)[2], plain['latent'])
+  found = sample.load(imported)
+  net, variables = (
+    configs.generator(found.config, found.spec),
+    {'params': sample.averaged(found.state)['g'], **found.state.extras['g']},
+  )
+  ws = jax.jit(lambda z: net.apply(variables, z, method='styles'))(plain['latent'])
+  both = ws[1].at[jnp.array([0, 1, 3])].set(ws[2][jnp.array([0, 1, 3])])
+  wanted = jax.jit(lambda ws: net.apply(variables, ws, method='synthesize'))(both[None])
+  assert abs(images[1, 2] - to_uint8(np.asarray(wanted))[0]).max() <= 1
+  with pytest.raises(ConfigError, match=r'--mix: given \[7\], valid: layers from 0 to 3'):
+    drawn(imported, '--mix', '7')
 
 
 def test_both_players_are_the_imported_ones(imported):

@@ -95,6 +95,7 @@ def test_d_is_shown_faded_reals():
   assert abs(seen(1)[0] - seen(1)[1]) > 1e-4
 
 
+@pytest.mark.slow
 def test_devices_agree():
   own = config(phases=(), **{f'optimizer__{player}': {'name': 'sgd', 'learning_rate': 1e-3} for player in 'gd'})
   one, others = tiny.play(own, 2)[0], tiny.play(own, 2, how='pmap', devices=2)[0]

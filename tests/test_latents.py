@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.stats import kstest, truncnorm
 
 from ganjax import latents
 from ganjax.nets import stylegan2
@@ -41,10 +42,13 @@ def test_a_walk_is_closed_and_passes_its_points():
 
 
 def test_truncated_normal():
-  x = latents.truncated_normal(jax.random.key(0), (200, 100), 0.5)
-  assert x.shape == (200, 100)
+  z = jnp.asarray(np.random.default_rng(0).normal(size=20_000), jnp.float32)
+  x = latents.truncated_normal(z, 0.5)
   assert abs(x).max() <= 0.5
-  assert abs(float(x.std()) - 0.2836) < 0.005  # of a normal cut at half a deviation
+  assert kstest(np.asarray(x, np.float64), truncnorm(-0.5, 0.5).cdf).pvalue > 0.01
+  assert (np.diff(np.asarray(x)[np.argsort(z)]) >= 0).all()
+  np.testing.assert_allclose(latents.truncated_normal(z, 9.0), z, atol=1e-3)  # as good as no threshold
+  np.testing.assert_allclose(latents.truncated_normal(jnp.float32([-30, 30]), 0.5), [-0.5, 0.5])
 
 
 @pytest.fixture(scope='module')

@@ -85,7 +85,7 @@ def test_the_numbers_of_schedules():
   assert found['d_b1'].tolist() == pytest.approx([0, 0.25])
 
 
-@pytest.mark.parametrize('how', ['jit', 'pmap'])
+@pytest.mark.parametrize('how', [pytest.param('jit', marks=pytest.mark.slow), 'pmap'])
 def test_members_are_lone_runs_on_several_devices(how):
   config = tiny.complete(population__seeds=(0, 1), devices=2, parallel=how)
   assert_members_are_lone_runs(config, 3, members=(1,))

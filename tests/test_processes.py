@@ -98,6 +98,7 @@ def test_two_processes_train_as_one_and_one_of_them_writes(light, tmp_path):
   assert {path.name for path in (tmp_path / '0').iterdir()} >= {'checkpoints', 'metrics.jsonl', 'samples', 'curves.png'}
 
 
+@pytest.mark.slow
 def test_a_signal_to_one_stops_both_at_the_same_step(light, tmp_path):
   path, reference = light
   outputs = pair(path, [tmp_path, tmp_path], devices=1, stop=(1,), code=75)

@@ -48,7 +48,8 @@ def by_hand(config, before, batch, key, k, through=True):
   return jax.jit(jax.value_and_grad(loss))(before.params['g'])
 
 
-@pytest.mark.parametrize(('d', 'through'), [('sgd', True), ('adam', True), ('sgd', False)])
+@pytest.mark.parametrize(('d', 'through'), [
+  pytest.param('sgd', True, marks=pytest.mark.slow), ('adam', True), ('sgd', False)])  # fmt: skip
 def test_gradient_is_that_of_the_moves_written_out(d, through):
   config = unrolled(d=d, play__unroll_gradient=through)
   spec, game, rules = tiny.game(config)
@@ -88,6 +89,7 @@ def test_no_steps_are_the_plain_game():
   assert seen == metrics
 
 
+@pytest.mark.slow  # two steps are in test_contract.py
 def test_devices_agree_and_resume_is_exact():
   config = unrolled(k=2, d='sgd')
   one, seen = tiny.play(config, 4)

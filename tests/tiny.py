@@ -1,5 +1,6 @@
 """The smallest games that have everything: shared by the tests of step, devices and loop."""
 
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -59,12 +60,31 @@ def initial(config: ConfigDict, spec: Spec, playing: Game, rules: Rules) -> stat
   return state.create(playing, rules, jax.random.key(config.seed), one, configs.hyper(config))
 
 
+class Hashed:
+  """A config as a key."""
+
+  def __init__(self, config: ConfigDict) -> None:
+    self.config, self.fingerprint = config, configs.fingerprint(config)
+
+  def __eq__(self, other: object) -> bool:
+    return isinstance(other, Hashed) and self.fingerprint == other.fingerprint
+
+  def __hash__(self) -> int:
+    return hash(self.fingerprint)
+
+
+@functools.lru_cache(4)  # of a test: it plays the same game more than once
+def compiled(key: Hashed, how: str, devices: int, per_call: int, unroll: bool | None) -> Any:
+  _, playing, rules = game(key.config)
+  return parallel.compile(playing, rules, parallel.make_mesh(devices), how, steps=per_call, unroll=unroll)
+
+
 def play(config: ConfigDict, steps: int, *, how: str = 'jit', devices: int = 1, per_call: int = 1,
          unroll: bool | None = None, begin: Any = None, first: int = 0) -> tuple[Any, list[dict[str, float]]]:  # fmt: skip
   """State and metrics by step after `steps` steps."""
   spec, playing, rules = game(config)
   mesh = parallel.make_mesh(devices)
-  program = parallel.compile(playing, rules, mesh, how, steps=per_call, unroll=unroll)
+  program = compiled(Hashed(config), how, devices, per_call, unroll)
   now = parallel.place(initial(config, spec, playing, rules) if begin is None else begin, mesh)
   seen = []
   for n in range(first, first + steps, per_call):

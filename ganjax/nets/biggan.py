@@ -44,6 +44,7 @@ class Generator(nn.Module):
   one: each takes its share.
   """
 
+  truncates_latents = True  # `ganjax sample --truncation` cuts off the latents' distribution
   resolution: int = 32
   channels: int = 3
   classes: int = 0

@@ -42,6 +42,7 @@ class Generator(nn.Module):
   A label is a class [B] or shares of the classes [B, classes].
   """
 
+  truncates_latents = True  # `ganjax sample --truncation` cuts off the latents' distribution
   resolution: int = 32
   channels: int = 3
   classes: int = 0
