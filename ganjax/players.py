@@ -56,6 +56,8 @@ def players(config: ConfigDict, spec: Spec, *, heads: Mapping[str, int] | None =
   terms = {player: names.terms(config, player) for player in 'dg'}
   packing = active['packing']({})() if 'packing' in active else ALONE
   nets = {'g': names.generator(config, spec), 'd': names.discriminator(config, spec, packing.size, heads or {})}
+  # Terms differentiate twice, and sum squares of small slopes: they look through the same networks in float32.
+  exact = {player: net.clone(dtype='float32') if hasattr(net, 'dtype') else net for player, net in nets.items()}
   classes = spec.classes if config.conditioning.name != 'none' else 0
   sample = latent or (lambda key: jax.random.normal(key, (config.latent_dim,)))
 
@@ -76,13 +78,13 @@ def players(config: ConfigDict, spec: Spec, *, heads: Mapping[str, int] | None =
     latent = jax.vmap(sample)(keys(LATENT))
     return latent, jax.vmap(lambda k: jax.random.randint(k, (), 0, classes))(keys(LABEL)) if classes else None
 
-  def forward(scene: Scene, extras: Extras, player: str, x: Array, label: Array | None,
-              call: int = 0) -> tuple[Any, Extras]:  # fmt: skip
+  def forward(scene: Scene, extras: Extras, player: str, x: Array, label: Array | None, call: int = 0,
+              through: Mapping[str, Any] = nets) -> tuple[Any, Extras]:  # fmt: skip
     """A training forward: the output, float32, and the extras with what it advanced. Each `call` draws for itself."""
     own = extras[player]
     variables = {'params': scene.params[player], **own}
     given = {'train': True, 'axis': scene.axis, **inside(scene, player, call), **(options(scene) if options else {})}
-    y, moved = nets[player].apply(variables, x, label, mutable=list(own), **given)
+    y, moved = through[player].apply(variables, x, label, mutable=list(own), **given)
     return jax.tree.map(lambda y: y.astype(jnp.float32), y), {**extras, player: moved}
 
   def inside(scene: Scene, player: str, call: int = 0) -> dict[str, Any]:
@@ -94,12 +96,12 @@ def players(config: ConfigDict, spec: Spec, *, heads: Mapping[str, int] | None =
 
   def halves(scene: Scene, latent: Array, label: Array | None) -> tuple[Array, Callable[[Array], Array]]:
     """Styles [B, L, F] of latents, and the function that makes images of them; the latents, of a G without styles."""
-    variables, net = {'params': scene.params['g'], **scene.extras['g']}, nets['g']
+    variables, net = {'params': scene.params['g'], **scene.extras['g']}, exact['g']
     if not hasattr(net, 'synthesize'):
-      return latent[:, None], lambda ws: forward(scene, scene.extras, 'g', ws[:, 0], label)[0]
+      return latent[:, None], lambda ws: forward(scene, scene.extras, 'g', ws[:, 0], label, through=exact)[0]
     given = {'train': True, 'axis': scene.axis, **inside(scene, 'g')}
     ws, _ = net.apply(variables, latent, label, method='styles', mutable=list(scene.extras['g']), **given)
-    draws = {'noise': 'random', **inside(scene, 'g')}
+    draws = {'noise': 'random', **inside(scene, 'g'), **(options(scene) if options else {})}
     return ws, lambda ws: net.apply(variables, ws, method='synthesize', **draws).astype(jnp.float32)
 
   def make(scene: Scene, extras: Extras, latent: Array, label: Array | None) -> tuple[Array, Extras]:
@@ -107,14 +109,15 @@ def players(config: ConfigDict, spec: Spec, *, heads: Mapping[str, int] | None =
     fake, extras = forward(scene, extras, 'g', latent, label)
     return packing.pack(fake), extras
 
-  def judge(scene: Scene, extras: Extras, x: Array, label: Array | None, call: int) -> tuple[Look, Extras]:
+  def judge(scene: Scene, extras: Extras, x: Array, label: Array | None, call: int,
+            through: Mapping[str, Any] = nets) -> tuple[Look, Extras]:  # fmt: skip
     """D's training forward on augmented images. A play's terms share their draws: they compare."""
     augment, key = augmentation(scene.hyper), jax.random.fold_in(scene.key, AUGMENT)
     x, key = packing.unpack(x), jax.random.fold_in(key, call)
     x = augment.apply(key, scene.rows, x, strength(augment, scene))
     if 'instance_noise' in active:
       x = active['instance_noise'](scene.hyper)(jax.random.fold_in(key, NOISE), scene.rows, x)
-    said, extras = forward(scene, extras, 'd', packing.pack(x), label, call)
+    said, extras = forward(scene, extras, 'd', packing.pack(x), label, call, through)
     return (said if isinstance(said, tuple) else (said, {})), extras
 
   def real(scene: Scene, player: str) -> tuple[Array, Array | None]:
@@ -145,7 +148,7 @@ def players(config: ConfigDict, spec: Spec, *, heads: Mapping[str, int] | None =
     def inspect(x: Array, label: Array | None) -> Look:
       # Taken again, the loss's look would be differentiated again: XLA merges the forward passes, not the backward.
       same = [look for image, its, look in seen if image is x and its is label]
-      return same[0] if same else judge(scene, extras, x, label, TERMS)[0]
+      return same[0] if same else judge(scene, extras, x, label, TERMS, exact)[0]
 
     return inspect
 

@@ -125,7 +125,7 @@ def every_pair():
   left = {pair for pair in map(frozenset, pairs()) if sensible(dict(pair))}
   rows = []
   while left:
-    row = dict(min(left, key=sorted))
+    row = dict(sorted(min(left, key=sorted)))
     for axis in AXES:
       fits = [piece for piece in AXES[axis] if axis not in row and sensible(row | {axis: piece})]
       news = [sum(frozenset({(axis, piece), other}) in left for other in row.items()) for piece in fits]
