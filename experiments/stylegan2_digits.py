@@ -2,7 +2,9 @@
 
 ganjax train --config stylegan2_digits
 
-Result: not run in full yet.
+Result (seed 0, 8,000 steps, 1,000 samples): Frechet distance 2.69 (56.9 after the first step; one half of the real images
+to the other 1.06), sure of .53 (held-out real images .89), classes 3.9% to 13.7%, nearer .16. About 14 minutes of one CPU
+core. Readable, but blurrier than what `r3gan_digits` makes.
 """
 
 from ml_collections import ConfigDict

@@ -122,9 +122,12 @@ def add_networks(sub: argparse.ArgumentParser) -> None:
 def layer_numbers(text: str) -> list[int]:
   """Numbers and ranges such as '0-3,6'."""
   numbers: list[int] = []
-  for part in text.split(','):
-    first, _, last = part.partition('-')
-    numbers += range(int(first), int(last or first) + 1)
+  try:
+    for part in text.split(','):
+      first, _, last = part.partition('-')
+      numbers += range(int(first), int(last or first) + 1)
+  except ValueError:
+    raise argparse.ArgumentTypeError(f'given {text!r}, valid: numbers of layers such as 0-3 or 4,5') from None
   return numbers
 
 

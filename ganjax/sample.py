@@ -209,7 +209,8 @@ def crossing(refined: refine.Refine | None) -> refine.Refine:
     n = len(chosen['latent'])
     row, column = np.divmod(np.arange(n * n), n)
     others = {'latent': 'other', 'label': 'other_label'}
-    return {name: x[row] for name, x in chosen.items()} | {others[name]: x[column] for name, x in chosen.items()}
+    second = {others[name]: x[column] for name, x in chosen.items() if name in others}
+    return {name: x[row] for name, x in chosen.items()} | second
 
   return refine_and_cross
 
