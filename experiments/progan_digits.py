@@ -2,7 +2,9 @@
 
 ganjax train --config progan_digits
 
-Result: not run in full yet.
+Result (seed 0, 6,000 steps, 1,000 samples): Frechet distance 1.75 (34.7 after a first step at 16 pixels, 7.9 at the end of
+8 pixels, 7.1 when 16 had faded in; one half of the real images to the other 1.06), sure of .48 (held-out real images .89),
+classes 8.1% to 13.7%, nearer .16. About 19 minutes of one CPU core.
 """
 
 from ml_collections import ConfigDict

