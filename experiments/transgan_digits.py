@@ -2,7 +2,8 @@
 
 ganjax train --config transgan_digits
 
-Result: not run in full yet.
+Result (seed 0, stopped at step 2,500 of 4,000): Frechet distance 17.2 (one half of the real images to the other 1.06), sure
+of .20, classes 3.6% to 20.1%: it learns, but slower than the convolutional ones, and these settings have not been tuned.
 """
 
 from ml_collections import ConfigDict
