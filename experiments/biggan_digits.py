@@ -3,8 +3,8 @@
 ganjax train --config biggan_digits
 
 Result (seed 0, 4,000 steps, 1,000 samples): seen as the class asked for .996, Frechet distance .92 (65.3 after the first
-step; one half of the real images to the other, which is of fewer images, 1.06), sure of .92 (held-out real images .89), nearer .44. About 10 minutes
-of one CPU core.
+step; one half of the real images to the other, which is of fewer images, 1.06), sure of .92 (held-out real images .89),
+nearer .44. About 10 minutes of one CPU core.
 """
 
 from ml_collections import ConfigDict
