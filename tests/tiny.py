@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, FrozenConfigDict
 
 from ganjax import config as configs
 from ganjax import parallel, state
@@ -60,22 +60,9 @@ def initial(config: ConfigDict, spec: Spec, playing: Game, rules: Rules) -> stat
   return state.create(playing, rules, jax.random.key(config.seed), one, configs.hyper(config))
 
 
-class Hashed:
-  """A config as a key."""
-
-  def __init__(self, config: ConfigDict) -> None:
-    self.config, self.fingerprint = config, configs.fingerprint(config)
-
-  def __eq__(self, other: object) -> bool:
-    return isinstance(other, Hashed) and self.fingerprint == other.fingerprint
-
-  def __hash__(self) -> int:
-    return hash(self.fingerprint)
-
-
 @functools.lru_cache(4)  # of a test: it plays the same game more than once
-def compiled(key: Hashed, how: str, devices: int, per_call: int, unroll: bool | None) -> Any:
-  _, playing, rules = game(key.config)
+def compiled(config: FrozenConfigDict, how: str, devices: int, per_call: int, unroll: bool | None) -> Any:
+  _, playing, rules = game(config)
   return parallel.compile(playing, rules, parallel.make_mesh(devices), how, steps=per_call, unroll=unroll)
 
 
@@ -84,7 +71,7 @@ def play(config: ConfigDict, steps: int, *, how: str = 'jit', devices: int = 1, 
   """State and metrics by step after `steps` steps."""
   spec, playing, rules = game(config)
   mesh = parallel.make_mesh(devices)
-  program = compiled(Hashed(config), how, devices, per_call, unroll)
+  program = compiled(FrozenConfigDict(config), how, devices, per_call, unroll)
   now = parallel.place(initial(config, spec, playing, rules) if begin is None else begin, mesh)
   seen = []
   for n in range(first, first + steps, per_call):

@@ -267,6 +267,7 @@ def apart(compute: Callable[..., Array], spec: Spec, a: Array, b: Array) -> Arra
   if spec.groups <= MAX_UNROLLED:
     pairs = zip(*(jnp.split(x, spec.groups, 3) for x in (a, b)), strict=True)
     return jnp.concatenate([one(*pair) for pair in pairs], 3)
+  # No cliff: each map has a loop of its own, of convolutions in canonical order; none is differentiated inside it.
   a, b = (jnp.moveaxis(x.reshape(*x.shape[:3], spec.groups, -1), 3, 0) for x in (a, b))
   out = jnp.moveaxis(lax.map(lambda pair: one(*pair), (a, b)), 0, 3)
   return out.reshape(*out.shape[:3], -1)
