@@ -54,7 +54,7 @@ ALLOWED = {
   'progress': BASE,
   'monitor': BASE,
   'log': LEAVES | {'images', 'curves', 'data', 'config', 'events', 'progress'},
-  'evals': BASE | {'data', 'nets', 'ops', 'optim', 'images'},
+  'evals': BASE | {'data', 'nets', 'ops', 'optim', 'images', 'interop'},
   'record': BASE | {'monitor', 'parallel', 'population'},
   'run': BASE,
   'refine': BASE | {'schema'},

@@ -74,8 +74,11 @@ def area_matrix(source: int, target: int) -> np.ndarray:
   return (np.maximum(overlap, 0) / scale).astype(np.float32)
 
 
-@jax.jit
-def _apply(params: dict, images: Array) -> tuple[Array, Array]:
+def seen(params: dict, images: Array) -> tuple[Array, Array]:
+  """Images [N, H, W, 1] in [-1, 1] -> features [N, 64], logits [N, 10]; what isn't 8x8 is averaged to it."""
   images = images if images.shape[1:3] == (SIZE, SIZE) else shrink(images)
   found: tuple[Array, Array] = Classifier().apply({'params': params}, images)  # type: ignore[assignment]
   return found
+
+
+_apply = jax.jit(seen)
