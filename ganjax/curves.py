@@ -10,10 +10,14 @@ from typing import Any
 
 import numpy as np
 
-Curve = tuple[np.ndarray, np.ndarray]  # images shown, values
+from ganjax import convergence
+from ganjax.convergence import Curve
+
 COLUMNS = 3
 SMOOTH_FROM = 200  # points: more are shown as a running mean over a faint original
 SHARE, RANGE = 'eval/share_', ('most frequent class', 'least frequent class')
+JUDGED, TRAINING = "D's probability of real", ('Losses', "D's probability of real", 'Gradient norms', 'Terms')
+HALF = {JUDGED: 'balance', 'nearer': 'ideal'}  # panels that .5 is the aim of, and what it is called
 PROBABILITIES = {'d/real_prob': 'D(x), on real', 'd/fake_prob': 'D(G(z)), on generated'}
 
 
@@ -55,14 +59,16 @@ def mean(several: Sequence[Curve]) -> Curve:
 
 
 def curves(workdir: str | os.PathLike[str]) -> Path:
-  """Draws workdir/curves.png: losses, D's probabilities, gradient norms, terms and evaluations over images shown.
+  """Draws workdir/curves.png: losses, D's probabilities, evaluations, gradient norms and terms over images shown.
 
-  Of a population, the mean over its members, and each member faintly.
+  D's probabilities are drawn where its outputs are log-odds, and the best of an evaluation is marked. Of a population,
+  the mean over its members, and each member faintly.
   """
   from matplotlib.backends.backend_agg import FigureCanvasAgg
   from matplotlib.figure import Figure
 
-  found = read(workdir)
+  config = config_of(workdir)
+  found = {n: c for n, c in read(workdir).items() if n not in PROBABILITIES or convergence.log_odds(config)}
   members = read_members(workdir)
   shares = [curve for name, curve in found.items() if name.startswith(SHARE)]
   if shares:  # the extremes tell a collapse; a line for each of many classes tells nothing
@@ -85,14 +91,17 @@ def curves(workdir: str | os.PathLike[str]) -> Path:
     axes.set_title(title)
     axes.set_xlabel(f'images shown ({word})' if word else 'images shown')
     axes.grid(alpha=0.3)
+    if title not in TRAINING:
+      mark(axes, found, names, config.get('best_metric', ''), unit)
     if log and any((found[name][1] > 0).any() for name in names):
       axes.set_yscale('log')
-    if title == "D's probability of real":
-      axes.axhline(0.5, color='0.4', linestyle='--', linewidth=1)
+    if title in HALF:
+      axes.axhline(0.5, color='0.4', linestyle='--', linewidth=1, label=HALF[title])
+    if title == JUDGED:
       axes.set_ylim(-0.02, 1.02)
     if title == 'Share of a class':
       axes.axhline(1 / len(shares), color='0.4', linestyle='--', linewidth=1, label='all alike')
-    if len(names) > 1 or title == 'Terms':
+    if len(names) > 1 or title in ('Terms', *HALF):
       axes.legend(fontsize='small')
   for axes in grid[len(panels) :]:
     axes.set_axis_off()
@@ -107,18 +116,36 @@ def arrange(found: Mapping[str, Curve]) -> list[tuple[str, dict[str, str], bool]
   floors = [name for name in found if name.startswith('eval/') and name.endswith(('_floor', '_real'))]
   groups = [
     ('Losses', choose(lambda name: name.split('/')[-1] == 'loss' or '/loss_' in name), False),
-    ("D's probability of real", {name: label for name, label in PROBABILITIES.items() if name in found}, False),
-    ('Gradient norms', choose(lambda name: name.endswith('/grad_norm')), True),
+    (JUDGED, {name: label for name, label in PROBABILITIES.items() if name in found}, False),
   ]
-  used = {name for _, names, _ in groups for name in names} | {*floors, *RANGE}
+  gradients = choose(lambda name: name.endswith('/grad_norm'))
+  used = {name for _, names, _ in groups for name in names} | {*gradients, *floors, *RANGE}
   rest = choose(lambda name: name not in used and not name.endswith('/norm') and not name.startswith(SHARE))
-  groups.append(('Terms', {name: label for name, label in rest.items() if not name.startswith('eval/')}, False))
   for name in rest:
     if name.startswith('eval/'):
       beside = {other: 'real data' for other in floors if other.rsplit('_', 1)[0] == name}
       groups.append((name.removeprefix('eval/').replace('_', ' '), {name: 'generated', **beside}, False))
   groups.append(('Share of a class', choose(lambda name: name in RANGE), False))
+  groups.append(('Gradient norms', gradients, True))
+  groups.append(('Terms', {name: label for name, label in rest.items() if not name.startswith('eval/')}, False))
   return [group for group in groups if group[1]]
+
+
+def config_of(workdir: str | os.PathLike[str]) -> dict[str, Any]:
+  """The config in a workdir's run.json; {} where there is none."""
+  path = Path(workdir) / 'run.json'
+  return dict(json.loads(path.read_text())['config']) if path.exists() else {}
+
+
+def mark(axes: Any, found: Mapping[str, Curve], names: Mapping[str, str], best_metric: str, unit: float) -> None:
+  """A ring at the best of the metric that a panel is about, where it is known what is better, with its value."""
+  for name in names:
+    way = convergence.direction(name, best_metric)
+    top = way and convergence.best(found[name], way)
+    if top:
+      axes.plot(top.images / unit, top.value, 'o', markersize=10, fillstyle='none', color='tab:green', label='best')
+      axes.annotate(f'{top.value:.4g}', (top.images / unit, top.value), xytext=(0, 9 if way == 'min' else -16),
+                    textcoords='offset points', ha='right', color='tab:green', fontsize='small')  # fmt: skip
 
 
 def line(axes: Any, x: np.ndarray, y: np.ndarray, label: str) -> str:

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ganjax import monitor, population
+from ganjax import convergence, curves, monitor, population
 from ganjax.evaluate import told
 
 WHAT = {
@@ -21,7 +21,7 @@ WHAT = {
 
 
 def summary(workdir: str | Path) -> str:
-  """The last measurements, what looks wrong, what was written where, and what to run next."""
+  """The last measurements, how they came about, what looks wrong, what was written where, and what to run next."""
   workdir = Path(workdir)
   lines = (workdir / 'metrics.jsonl').read_text().splitlines()
   records = [{name: value for name, value in json.loads(line).items() if value is not None} for line in lines]
@@ -40,6 +40,7 @@ def summary(workdir: str | Path) -> str:
       f'at step {measured[-1]["step"]:,}:',
       *told({k: v for k, v in measured[-1].items() if k.startswith('eval/')}),
     ]
+  out += convergence.told(curves.read(workdir), run['config'])
   for member in range(len(own)) if own else [None]:
     history = [record for record in records if 'd/loss' in record and record.get('member') == member]
     found = monitor.warnings(history, probabilities=run['config']['loss']['name'] not in monitor.NOT_LOG_ODDS)

@@ -48,7 +48,8 @@ ALLOWED = {
   'snapshot': BASE | {'state'},
   'checkpoint': LEAVES,
   'images': BASE,
-  'curves': BASE,
+  'convergence': BASE | {'monitor'},
+  'curves': BASE | {'convergence'},
   'events': BASE,
   'intact': BASE,
   'progress': BASE,
@@ -69,7 +70,7 @@ ALLOWED = {
   'train': TRAIN | {'assemble', 'resume', 'fields'},
   'evaluate': TRAIN,
   'plan': TRAIN | {'assemble'},
-  'summary': TRAIN | {'evaluate'},
+  'summary': TRAIN | {'convergence', 'curves', 'evaluate'},
   'catalogue': BASE | {'config', 'lookup', 'schema'},
   'main': None,  # the top: anything
   '__init__': set(),
