@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ganjax.errors import unknown
 from ganjax.types import Array, Params
 
-NETWORKS = {'digits': 'digit_classifier'}  # name -> module
+NETWORKS = {'digits': 'digit_classifier', 'inception': 'inception'}  # name -> module
 
 
 class Extractor(NamedTuple):
