@@ -15,7 +15,7 @@ GAME = BASE | {'losses', 'terms', 'augment', 'conditioning', 'stabilizers', 'ops
 STEP = BASE | {'ops', 'state', 'step'}
 LEAVES = BASE | {'state', 'snapshot', 'intact'}
 TRAIN = GAME | STEP | LEAVES | {
-  'games', 'optim', 'parallel', 'population', 'evals', 'checkpoint', 'log', 'images', 'monitor', 'record', 'run', 'sample', 'check', 'refine', 'posthoc', 'standing', 'latents', 'videos',
+  'games', 'optim', 'parallel', 'population', 'evals', 'checkpoint', 'log', 'images', 'monitor', 'record', 'run', 'sample', 'check', 'refine', 'posthoc', 'standing', 'latents', 'videos', 'measure',
 }  # fmt: skip
 ALLOWED = {
   'errors': set(),
@@ -68,9 +68,13 @@ ALLOWED = {
   'assemble': TRAIN | {'fields'},
   'resume': TRAIN | {'assemble', 'fields'},
   'train': TRAIN | {'assemble', 'resume', 'fields'},
-  'evaluate': TRAIN,
+  'measure': GAME | LEAVES | {'evals', 'log', 'parallel', 'progress', 'sample', 'standing'},
+  'report': BASE | {'evals'},
+  'evaluate': TRAIN | {'report', 'train'},
+  'image_sets': TRAIN | {'measure', 'report', 'progress'},
   'plan': TRAIN | {'assemble'},
-  'summary': TRAIN | {'convergence', 'curves', 'evaluate'},
+  'review': TRAIN,
+  'summary': TRAIN | {'convergence', 'curves', 'report'},
   'catalogue': BASE | {'config', 'lookup', 'schema'},
   'main': None,  # the top: anything
   '__init__': set(),
