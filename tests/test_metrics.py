@@ -3,9 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ganjax.data.mixture import mixture
 from ganjax.evals import metrics
-from ganjax.evals.run import evaluator, quantised
 
 REFERENCE = Path(__file__).parents[2] / 'shared' / 'parity' / 'metrics.npz'
 
@@ -72,10 +70,10 @@ def test_nearer_share_tells_copies_from_new_samples():
   assert metrics.nearer_share(new + 9, train, held_out) == 0
 
 
-def test_nearest_distance_in_chunks_is_exact():
+def test_nearest_distance_is_exact():
   points, others = normal(25, [0] * 4, 1), normal(30, [0] * 4, 1, seed=1)
   expected = np.linalg.norm(points[:, None] - others, axis=-1).min(1)
-  np.testing.assert_allclose(metrics.nearest_distance(points.reshape(25, 2, 2), others, chunk=7), expected, rtol=1e-12)
+  np.testing.assert_allclose(metrics.nearest_distance(points.reshape(25, 2, 2), others), expected, rtol=1e-12)
 
 
 def test_mode_coverage():
@@ -87,24 +85,3 @@ def test_mode_coverage():
   assert metrics.mode_coverage(points[:1000], centres, 0.1)[::2] == (2, pytest.approx(np.log(2)))
   # Far from every centre: counted with the nearest mode, but covers none.
   assert metrics.mode_coverage(np.full((10, 2), 4.0), centres, 0.1) == (0, 0, pytest.approx(np.log(4)))
-
-
-def test_mixtures_are_evaluated_by_their_modes(config_like):
-  source = mixture(layout='ring', modes=8)
-  evaluate = evaluator(config_like, source.spec, source)
-  perfect = evaluate(lambda num, seed: source.get(np.arange(num) + seed))
-  assert perfect['eval/modes'] == 8
-  assert perfect['eval/high_quality'] > 0.97
-  assert perfect['eval/reverse_kl'] < 0.02
-
-
-@pytest.fixture
-def config_like():
-  from ml_collections import ConfigDict
-
-  return ConfigDict({'evaluate_num': 1000, 'data': {'name': 'mixture'}})
-
-
-def test_samples_are_quantised_as_files_are():
-  x = np.array([-1.2, -1, 0, 0.999, 1, 3], np.float32)
-  np.testing.assert_allclose(quantised(x), np.array([0, 0, 128, 255, 255, 255]) / 127.5 - 1, atol=1e-6)
