@@ -9,6 +9,14 @@ from ganjax.evals.metrics.frechet import (
   frechet_of,
   frechet_of_gaussians,
 )
+from ganjax.evals.metrics.images import (
+  ms_ssim,
+  ms_ssim_diversity,
+  power_spectrum,
+  sliced_wasserstein,
+  spectrum_distance,
+)
+from ganjax.evals.metrics.intervals import Interval, binomial, bootstrap, bootstrapped, over_seeds
 from ganjax.evals.metrics.kernel import gaussian_mmd, kernel_distance, kernel_distance_full, kernel_distances
 from ganjax.evals.metrics.neighbours import (
   authenticity,
@@ -22,8 +30,9 @@ from ganjax.evals.metrics.neighbours import (
 from ganjax.evals.metrics.score import class_shares, inception_score, mode_counts, mode_coverage, sure_share
 
 __all__ = [
-  'Moments', 'authenticity', 'class_frechet', 'class_shares', 'copying_score', 'extrapolated', 'frechet_distance',
-  'frechet_infinity', 'frechet_of', 'frechet_of_gaussians', 'gaussian_mmd', 'inception_score', 'kernel_distance',
-  'kernel_distance_full', 'kernel_distances', 'mode_counts', 'mode_coverage', 'nearer_share', 'nearest',
-  'nearest_distance', 'prdc', 'precision_recall', 'sure_share',
+  'Interval', 'Moments', 'authenticity', 'binomial', 'bootstrap', 'bootstrapped', 'class_frechet', 'class_shares',
+  'copying_score', 'extrapolated', 'frechet_distance', 'frechet_infinity', 'frechet_of', 'frechet_of_gaussians',
+  'gaussian_mmd', 'inception_score', 'kernel_distance', 'kernel_distance_full', 'kernel_distances', 'mode_counts',
+  'mode_coverage', 'ms_ssim', 'ms_ssim_diversity', 'nearer_share', 'nearest', 'nearest_distance', 'over_seeds',
+  'power_spectrum', 'prdc', 'precision_recall', 'sliced_wasserstein', 'spectrum_distance', 'sure_share',
 ]  # fmt: skip
