@@ -21,8 +21,7 @@ import jax
 from ganjax import catalogue, parallel, population
 from ganjax import config as configs
 from ganjax.assemble import Setup, assemble, payload
-from ganjax.evals.run import evaluator
-from ganjax.sample import sampler
+from ganjax.measure import SEED, Options, measurer
 
 OUT = Path(__file__).parent / 'results' / 'methods.json'
 SEEDS, REPEATS = 3, 15
@@ -97,9 +96,10 @@ class Training:
     """The outcome of each member, by name."""
     while self.n < self.setup.config.steps:
       self.call()
-    measure, generate = evaluator(self.setup.config, self.setup.spec, self.setup.source), sampler(self.setup.game)
+    setup = self.setup
+    measure = measurer(setup.config, setup.spec, setup.game, Options.of(setup.config))
     assert measure is not None
-    found = [measure(generate(view)) for _, view in population.views(parallel.local(self.state))]
+    found = [measure(view, SEED).values for _, view in population.views(parallel.local(self.state))]
     return {name.removeprefix('eval/'): [member[name] for member in found] for name in found[0]}
 
 

@@ -53,7 +53,7 @@ def page(kind: Kind, name: str, entry: Any, measured: dict[str, Any]) -> str:
 def fields(kind: Kind, name: str, entry: Any) -> list[str]:
   """A table of the fields: default, and the name in `state.hyper` of those that schedules and populations reach."""
   rows = []
-  for field, (annotation, default) in catalogue.fields(entry).items():
+  for field, (annotation, default) in catalogue.fields_of(entry).items():
     kept = f'`{prefix(kind, name)}_{field}`' if annotation is Number else ''
     value = '(needed)' if default is inspect.Parameter.empty else f'`{default!r}`'
     rows.append(f'| `{field}` | {value} | {kept} |')

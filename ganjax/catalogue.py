@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ganjax import config, lookup
+from ganjax.evals import features
+from ganjax.evals.measures import MEASURES
 from ganjax.schema import Field, keywords
 
 
@@ -40,12 +42,17 @@ def catalogue() -> str:
   experiments = ((name, docstring(path)) for name, path in config.experiments().items())
   parts = [section('Experiments (--config NAME)', experiments)]
   for kind in kinds():
-    lines = ((name, first_line(entry.__doc__) + listed(fields(entry))) for name, entry in kind.entries.items())
+    lines = ((name, first_line(entry.__doc__) + listed(fields_of(entry))) for name, entry in kind.entries.items())
     parts.append(section(f'{kind.title} ({kind.field})', lines))
+  measured = ((name, first_line(measure.compute.__doc__)) for name, measure in MEASURES.items())
+  parts.append(section('Metrics (evaluate_metrics, --metrics)', measured))
+  folder = Path(features.__file__).parent
+  networks = ((name, docstring(folder / f'{module}.py')) for name, module in features.NETWORKS.items())
+  parts.append(section('Feature networks (evaluate_features, --features)', networks))
   return '\n\n'.join(parts)
 
 
-def fields(entry: Any) -> dict[str, Field]:
+def fields_of(entry: Any) -> dict[str, Field]:
   """The fields that a config may set: a function's, or those of a game. A network's are in its file."""
   if inspect.ismodule(entry):
     return keywords(entry.game) if hasattr(entry, 'game') else {}

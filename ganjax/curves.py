@@ -39,6 +39,8 @@ def read_members(workdir: str | os.PathLike[str]) -> dict[int | None, dict[str, 
         record = json.loads(line)
       except ValueError:  # the last line of a run that is writing it, or was killed
         break
+      if 'fingerprint' in record:  # of `ganjax evaluate`, by a protocol of its own
+        continue
       for name, value in record.items():
         if name not in ('step', 'images', 'time', 'member'):
           own = points[record.get('member')][name]

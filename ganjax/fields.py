@@ -45,7 +45,12 @@ def defaults() -> ConfigDict:
   config.save_every = 0
   config.ema_snapshot_every = 0  # of the averages with sigma_rel, for `ganjax ema`
   config.samples = 64  # in a grid
-  config.evaluate_num = 1000
+  config.evaluate_num = 1000  # samples
+  config.evaluate_metrics = ()  # names that `ganjax list` shows; (): what suits the data, if anything does
+  config.evaluate_features = ''  # the feature network: 'inception', ...; '': what suits the data
+  config.evaluate_weights = ''  # its weights in a file of yours
+  config.evaluate_resize = ''  # how images are brought to its size; '': as the network's published code does
+  config.evaluate_split = ''  # of the real data: 'train', 'test' or 'all'
   config.standing_statistics = (
     0  # batches that G's batch statistics are taken from anew for samples; 0: the running ones
   )

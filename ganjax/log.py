@@ -161,6 +161,13 @@ class Log:
     self.events = {}
 
 
+def append(workdir: Path, about: Mapping[str, Any], values: Mapping[str, float]) -> None:
+  """Adds a line to metrics.jsonl after the training: what was measured of a checkpoint, with its fingerprint."""
+  line = {**about, **{name: value if math.isfinite(value) else None for name, value in values.items()}}
+  with (workdir / 'metrics.jsonl').open('ab', buffering=0) as lines:
+    lines.write(json.dumps(line).encode() + b'\n')
+
+
 def folder(path: Path, member: int | None) -> Path:
   """Where a member's files are."""
   return path if member is None else path / f'member_{member}'

@@ -20,6 +20,10 @@ OVERRIDES = """\
 Any field of the config can be set with --config.FIELD=VALUE, for example
   --config.steps=20000 --config.loss.name=hinge --config.optimizer.d.learning_rate=4e-4
 A field that isn't in the experiment's file has a default; run.json shows all fields of a run."""
+EVALUATE = """\
+  ganjax evaluate --workdir runs/dcgan_digits --checkpoints all --seeds 3
+  ganjax evaluate --workdir runs/cifar --metrics fid,kid,is,prdc --num 50000
+  ganjax evaluate --fake samples --real photos --metrics fid,prdc"""
 IMPORT = """\
 A generator, and its discriminator if there is one: each has a --kind and a --file, for example
   ganjax import --kind stylegan2.G --file ffhq.pth --key g_ema --kind stylegan2.D --file ffhq.pth --key d --workdir runs/ffhq
@@ -76,14 +80,34 @@ def parser() -> argparse.ArgumentParser:
   sample.add_argument('--percentile', type=float, metavar='P', help='of rejection: higher is choosier (default: 80)')
   sample.add_argument('--steps', type=int, metavar='N', help='of langevin (default: 1000)')
   sample.add_argument('--step-size', type=float, metavar='E', help='of langevin (default: 0.01)')
-  evaluate = command('evaluate', 'Measure a checkpoint against its data set.')
+  evaluate = command('evaluate', 'Measure checkpoints against their data set, or any two sets of images.', EVALUATE)
+  evaluate.add_argument('--workdir', metavar='DIR', help='of the training')
+  evaluate.add_argument('--fake', metavar='PATH', help='instead of --workdir: a folder of pictures, .npz or .npy')
+  evaluate.add_argument('--real', metavar='PATH', help='what --fake is compared with')
+  evaluate.add_argument('--out', metavar='FILE', help='with --fake: a .json file that gets the numbers')
+  evaluate.add_argument('--metrics', metavar='A,B', type=lambda text: tuple(text.split(',')), help='which: fid, kid, is, '
+                        'prdc, ... (default: what suits the data; all are in `ganjax list`)')  # fmt: skip
   evaluate.add_argument('--num', type=int, metavar='N', help="samples (default: the config's evaluate_num)")
+  evaluate.add_argument('--checkpoints', '--checkpoint', dest='checkpoints', default='last', metavar='WHICH', help='a step, '
+                        'steps (1000,2000), a range (first:last:every), all, best or last (default: last)')  # fmt: skip
   evaluate.add_argument('--seed', type=int, default=0, metavar='S', help='of the latents (default: %(default)s)')
+  evaluate.add_argument(
+    '--seeds', type=int, default=1, metavar='K', help='so many seeds from --seed on: means with intervals'
+  )
+  evaluate.add_argument(
+    '--bootstrap', type=int, metavar='B', help='resamples for intervals of one seed (default: none)'
+  )
+  evaluate.add_argument('--features', metavar='NAME', help='feature network (default: what suits the data)')
+  evaluate.add_argument('--weights', metavar='FILE', help='its weights, where the published ones are not to be fetched')
+  evaluate.add_argument('--resize', metavar='HOW', help="how images are brought to the network's size")
+  evaluate.add_argument('--split', metavar='SPLIT', help='real data: train, test or all')
+  evaluate.add_argument('--truncation', type=float, metavar='PSI', help='as of `ganjax sample`')
   export = command('export', "Write a checkpoint's parameters to a .safetensors file that `ganjax import` reads.")
   export.add_argument('--out', required=True, metavar='FILE', help='.safetensors')
-  for sub in (sample, evaluate, export):
+  for sub in (sample, export):
     sub.add_argument('--workdir', required=True, metavar='DIR', help='of the training')
     sub.add_argument('--checkpoint', type=int, metavar='STEP', help='which checkpoint (default: the newest intact one)')
+  for sub in (sample, evaluate, export):
     sub.add_argument(
       '--member', type=int, metavar='M', help='of a population: whose, from 0 (evaluate: by default all)'
     )
@@ -194,19 +218,28 @@ def run(arguments: Sequence[str]) -> None:
 
     print(write_average(options.workdir, options.sigma_rel, options.kimg, options.step, options.out))
   else:
-    from ganjax.evaluate import evaluate_run
+    print(evaluated(options))
 
-    print(
-      evaluate_run(
-        options.workdir,
-        num=options.num,
-        seed=options.seed,
-        checkpoint=options.checkpoint,
-        member=options.member,
-        ema=options.ema,
-        batches=options.standing_statistics,
-      )
-    )
+
+def evaluated(options: argparse.Namespace) -> str:
+  """Measures a run or two sets of images, and says what it found."""
+  from ganjax.parallel import use_cache
+
+  use_cache()
+  names = ('metrics', 'num', 'bootstrap', 'features', 'weights', 'resize', 'split', 'truncation')
+  given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+  if options.fake or options.real:
+    from ganjax.image_sets import compare_images
+
+    if not (options.fake and options.real) or options.workdir:
+      raise ConfigError('--fake', options.fake, '--fake PATH and --real PATH, both, without --workdir')
+    return compare_images(options.fake, options.real, given, options.out)
+  if not options.workdir:
+    raise ConfigError('--workdir', None, 'a folder of a training, or --fake PATH and --real PATH')
+  from ganjax.evaluate import evaluate_run
+
+  return evaluate_run(options.workdir, given, checkpoints=options.checkpoints, seed=options.seed, seeds=options.seeds,
+                      member=options.member, ema=options.ema, batches=options.standing_statistics)  # fmt: skip
 
 
 def start(options: argparse.Namespace, overrides: dict[str, Any]) -> None:

@@ -70,6 +70,11 @@ def make_mesh(count: int | None = None) -> Mesh:
   return Mesh(np.asarray(jax.devices()[:count]), (AXIS,))
 
 
+def own_mesh() -> Mesh:
+  """A mesh over this process's devices: for what every process does alone."""
+  return Mesh(np.asarray(jax.local_devices()), (AXIS,))
+
+
 def whole(mesh: Mesh) -> NamedSharding:
   """The sharding of what every device holds in full."""
   return NamedSharding(mesh, PartitionSpec())
@@ -220,6 +225,18 @@ def shard(batch: Any, mesh: Mesh, how: How) -> Any:
     return jax.tree.map(lambda x: np.moveaxis(x.reshape(x.shape[0], count, -1, *x.shape[2:]), 1, 0), batch)
   split = NamedSharding(mesh, PartitionSpec(None, AXIS))
   return jax.tree.map(lambda x: jax.make_array_from_process_local_data(split, x), batch)
+
+
+def over_rows(function: Callable[[Any, Batch], Any], mesh: Mesh, size: int) -> Callable[[Any, Batch], Any]:
+  """`function(held, batch)`, compiled, for batches of up to `size` rows that are split over the mesh's devices.
+
+  `held` is whole on every device (see `place`). What comes back, [B', ...] leaves, has B' >= B rows: those behind the
+  batch's own are padding.
+  """
+  split = NamedSharding(mesh, PartitionSpec(AXIS))
+  program = jax.jit(function, in_shardings=(whole(mesh), split), out_shardings=split)
+  full = -(-size // mesh.size) * mesh.size
+  return lambda held, batch: program(held, jax.tree.map(lambda x: np.resize(x, (full, *x.shape[1:])), batch))
 
 
 def unstack(metrics: Any) -> list[dict[str, Any]]:

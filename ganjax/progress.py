@@ -2,7 +2,8 @@
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,18 @@ class Progress:
       self.show()
     if self.bar is not None:
       self.bar.close()
+
+
+@contextmanager
+def counting(what: str, total: int, shown: bool) -> Iterator[Callable[[int], Any]]:
+  """A function to be told of each part of `total` that is done: a bar, if it is to be shown and there is a terminal."""
+  if not shown or not sys.stderr.isatty():
+    yield lambda count: None  # noqa: ARG005
+    return
+  from tqdm.auto import tqdm
+
+  with tqdm(total=total, desc=what, dynamic_ncols=True, file=sys.stderr, leave=False) as bar:
+    yield bar.update
 
 
 def short(number: float) -> str:

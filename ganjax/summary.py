@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ganjax import convergence, curves, monitor, population
-from ganjax.evaluate import told
+from ganjax.report import told
 
 WHAT = {
   'samples': 'pictures of samples',
@@ -25,6 +25,7 @@ def summary(workdir: str | Path) -> str:
   workdir = Path(workdir)
   lines = (workdir / 'metrics.jsonl').read_text().splitlines()
   records = [{name: value for name, value in json.loads(line).items() if value is not None} for line in lines]
+  records = [record for record in records if 'fingerprint' not in record]  # those are of `ganjax evaluate`
   run = json.loads((workdir / 'run.json').read_text())
   own = population.combinations(run['config'].get('population', {}))
   measured = [record for record in records if any(name.startswith('eval/') for name in record)]

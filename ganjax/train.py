@@ -12,8 +12,8 @@ from ganjax import fields, parallel, population, posthoc, standing
 from ganjax.assemble import Setup, payload
 from ganjax.checkpoint import Checkpoints
 from ganjax.errors import Interrupted
-from ganjax.evals.run import evaluator
 from ganjax.log import Log, write_run
+from ganjax.measure import SEED, Options, measurer
 from ganjax.monitor import NOT_LOG_ODDS
 from ganjax.record import NotFinite, Record
 from ganjax.resume import current, enter, roll_back
@@ -78,7 +78,8 @@ def play(room: Room, setup: Setup, after: int, n: int, state: TrainState, meta: 
   config = setup.config
   record = Record(setup.game, config, meta)
   settle = standing.settler(setup.game, config.standing_statistics, config.batch_size)
-  generate, evaluate = sampler(setup.game, settle=settle), evaluator(config, setup.spec, setup.source)
+  generate = sampler(setup.game, settle=settle)
+  evaluate = measurer(config, setup.spec, setup.game, Options.of(config))
   powers = posthoc.powers(config.ema)
 
   def measure(before: int) -> dict[str, float]:
@@ -88,7 +89,7 @@ def play(room: Room, setup: Setup, after: int, n: int, state: TrainState, meta: 
         continue
       own, draw = setup.members[member or 0], generate(view)
       if evaluate and crosses(config.steps, before, n, config.evaluate_every):
-        found.append(evaluate(draw))
+        found.append(evaluate(view, SEED).values)
         room.log.scalars(n, n * config.batch_size, found[-1], member)
       if crosses(config.steps, before, n, config.sample_every):
         about = room.run | {'config': own.to_dict(), 'config_hash': configs.fingerprint(own)}

@@ -48,7 +48,7 @@ def sensible(combination):
 
 
 def config_of(combination):
-  """The complete config of a combination, as small as can be. Plain, slow descent: no steps out of rounding."""
+  """The complete config of a combination, as small as can be. Plain, slow descent: rounding stays rounding."""
   chosen = PLAIN | combination
   section = lambda axis: {'name': chosen[axis]} | FIELDS.get(chosen[axis], {})  # noqa: E731
   group = lambda axis: {chosen[axis]: FIELDS.get(chosen[axis], {})} if axis in chosen else {}  # noqa: E731
@@ -64,7 +64,7 @@ def config_of(combination):
     'loss': section('loss'), 'conditioning': section('conditioning'), 'augment': section('augment'),
     'terms': {'d': group('d_term'), 'g': group('g_term')}, 'balance': {'d': section('balance')} if 'balance' in chosen else {},
     'game': chosen['game'], 'play': {'unroll_steps': 1} if chosen['game'] == 'unrolled' else {},
-    'optimizer': {player: {'name': 'sgd', 'learning_rate': 0.001} for player in 'gd'},
+    'optimizer': {player: {'name': 'sgd', 'learning_rate': 0.001, 'clip_norm': 1.0} for player in 'gd'},
   })  # fmt: skip
 
 

@@ -2,15 +2,10 @@ import os
 
 import numpy as np
 import pytest
-from ml_collections import ConfigDict
 
 from ganjax.data.digits import digits
-from ganjax.data.spec import Spec, in_memory
 from ganjax.evals import metrics
 from ganjax.evals.digits import WEIGHTS, area_matrix, features, shrink
-from ganjax.evals.run import evaluator
-
-CONFIG = ConfigDict({'evaluate_num': 1000, 'data': {'name': 'digits'}})
 
 
 @pytest.fixture(scope='module')
@@ -54,42 +49,3 @@ def test_larger_images_are_averaged(held_out):
 def test_refuses_colour():
   with pytest.raises(ValueError, match=r'\(4, 8, 8, 3\).*\[N, H, W, 1\]'):
     features(np.zeros((4, 8, 8, 3)))
-
-
-def test_evaluation_tells_new_digits_from_copies_and_noise(held_out):
-  source = digits(split='train')
-  evaluate = evaluator(CONFIG, source.spec, source)
-
-  def measured(images):
-    return evaluate(lambda num, seed: {'image': images[:num]})
-
-  new = measured(held_out[0])
-  copies = measured(source.get(np.arange(0, 1500, 2))['image'].astype(np.float32) / 127.5 - 1)
-  noise = measured(np.random.default_rng(0).uniform(-1, 1, (1000, 8, 8, 1)))
-  assert new['eval/sure'] == new['eval/sure_real']
-  assert new['eval/nearer'] == pytest.approx(0.5, abs=0.01)
-  assert (copies['eval/nearer'], noise['eval/nearer']) == (1, 0)
-  assert copies['eval/frechet'] < 2 * copies['eval/frechet_floor'] < noise['eval/frechet'] / 10
-  shares = [copies[f'eval/share_{k}'] for k in range(10)]
-  assert sum(shares) == pytest.approx(1)
-  assert min(shares) > 0.07
-
-
-def test_samples_of_classes_that_were_asked_for(held_out):
-  source = digits(split='train')
-  evaluate, (images, labels) = evaluator(CONFIG, source.spec, source), held_out
-  kept = len(labels[: CONFIG.evaluate_num])
-  right = evaluate(lambda num, seed: {'image': images[:num], 'label': labels[:num]})['eval/as_asked']
-  wrong = evaluate(lambda num, seed: {'image': images[:num], 'label': (labels[:num] + 1) % 10})['eval/as_asked']
-  assert right > 1 - 5 / kept > 0.9
-  assert wrong < 5 / kept
-
-
-def test_data_without_a_test_split_and_data_that_no_metric_knows(held_out):
-  grey = in_memory(Spec('image', (8, 8, 1), count=297, name='arrays'), {'image': held_out[0]})
-  config = ConfigDict({'evaluate_num': 50, 'data': {'name': 'arrays', 'path': 'train.npz'}})
-  values = evaluator(config, grey.spec, grey)(lambda num, seed: {'image': held_out[0][:num]})
-  assert 'eval/nearer' not in values
-  assert values['eval/frechet'] < 10 * values['eval/frechet_floor']
-  colour = Spec('image', (32, 32, 3), count=10, name='arrays')
-  assert evaluator(config, colour, in_memory(colour, {})) is None

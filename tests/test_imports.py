@@ -75,7 +75,7 @@ ALLOWED = {
   'plan': TRAIN | {'assemble'},
   'review': TRAIN,
   'summary': TRAIN | {'convergence', 'curves', 'report'},
-  'catalogue': BASE | {'config', 'lookup', 'schema'},
+  'catalogue': BASE | {'config', 'evals', 'lookup', 'schema'},
   'main': None,  # the top: anything
   '__init__': set(),
 }  # fmt: skip

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ganjax import main
-from ganjax.errors import CheckpointError, ConfigError
+from ganjax.errors import CheckpointError, ConfigError, GanjaxError
 from ganjax.images import read_provenance
 
 
@@ -74,11 +74,61 @@ def test_samples_carry_their_provenance(trained, tmp_path, capsys):
 
 def test_evaluate(trained, capsys):
   main.run(['evaluate', '--workdir', str(trained), '--num', '50'])
-  main.run(['evaluate', '--workdir', str(trained), '--num', '60'])
-  entries = json.loads((trained / 'evaluation.json').read_text())
-  assert [entry['num'] for entry in entries] == [50, 60]
-  assert entries[0]['values']['eval/frechet'] > entries[0]['values']['eval/frechet_floor'] > 0
-  assert 'Frechet' in capsys.readouterr().out
+  main.run(['evaluate', '--workdir', str(trained), '--num', '60', '--metrics', 'fid,prdc,sure', '--bootstrap', '5'])
+  first, second = json.loads((trained / 'evaluation.json').read_text())
+  assert [entry['protocol']['fake']['num'] for entry in (first, second)] == [50, 60]
+  assert first['values']['eval/frechet'] > first['values']['eval/frechet_floor'] > 0
+  assert {'eval/density', 'eval/coverage'} <= set(second['values'])
+  low, high = second['intervals']['eval/frechet']
+  assert low < second['values']['eval/frechet'] < high
+  assert first['fingerprint'] != second['fingerprint']
+  assert (first['step'], first['images']) == (20, 20 * first_batch(trained))
+  lines = [json.loads(line) for line in (trained / 'metrics.jsonl').read_text().splitlines()]
+  assert lines[-1]['fingerprint'] == second['fingerprint']
+  assert lines[-1]['eval/frechet'] == second['values']['eval/frechet']
+  printed = capsys.readouterr().out
+  assert 'Frechet distance' in printed
+  assert '95% interval by bootstrap' in printed
+
+
+def first_batch(workdir):
+  return json.loads((workdir / 'run.json').read_text())['config']['batch_size']
+
+
+def test_evaluate_checkpoints_over_seeds(trained, capsys):
+  before = len(json.loads((trained / 'evaluation.json').read_text()))
+  main.run(
+    ['evaluate', '--workdir', str(trained), '--num', '50', '--checkpoints', 'all', '--seeds', '3', '--seed', '4']
+  )
+  entries = json.loads((trained / 'evaluation.json').read_text())[before:]
+  steps = sorted({entry['step'] for entry in entries})
+  assert [(entry['step'], entry['seed']) for entry in entries] == [(step, seed) for step in steps for seed in (4, 5, 6)]
+  assert len({entry['fingerprint'] for entry in entries}) == 1
+  last = [entry['values']['eval/frechet'] for entry in entries if entry['step'] == steps[-1]]
+  assert len(set(last)) == 3
+  printed = capsys.readouterr().out
+  assert 'seeds 4 to 6' in printed
+  assert f'{np.mean(last):.3f} [' in printed
+
+
+@pytest.mark.parametrize(
+  ('flags', 'match'),
+  [
+    (['--checkpoints', 'newest'], "--checkpoints: given 'newest', valid: a step"),
+    (['--checkpoints', '30:90:10'], "--checkpoints: given '30:90:10'.*there are"),
+    (['--checkpoints', 'best'], "--checkpoints: given 'best'.*best_metric"),
+    (['--seeds', '0'], '--seeds: given 0'),
+    (['--num', '0'], '--num: given 0'),
+    (['--truncation', '0.5'], '--truncation'),
+    (['--features', 'inception', '--weights', 'no.pth'], 'no.pth'),
+    (['--real', 'x'], '--fake: given None'),
+  ],
+)
+def test_evaluate_refuses(trained, flags, match):
+  before = (trained / 'evaluation.json').read_bytes()
+  with pytest.raises(GanjaxError, match=match):
+    main.run(['evaluate', '--workdir', str(trained), *flags])
+  assert (trained / 'evaluation.json').read_bytes() == before
 
 
 def test_plan(capsys):

@@ -195,7 +195,7 @@ def test_sample_and_evaluate_a_member(ring, tmp_path, monkeypatch, capsys):
   assert command(monkeypatch, 'evaluate', '--workdir', ring, '--num', 50, '--member', 2) == 0
   assert command(monkeypatch, 'evaluate', '--workdir', ring, '--num', 50) == 0
   assert [entry['member'] for entry in json.loads((ring / 'evaluation.json').read_text())] == [2, 0, 1, 2]
-  assert 'member 2, step 40' in capsys.readouterr().out
+  assert 'step 40, member 2' in capsys.readouterr().out
   trained = sample.load(ring, member=2)
   assert trained.state.step.shape == ()
   assert trained.config.seed == 2

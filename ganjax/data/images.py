@@ -51,15 +51,19 @@ class Fit:
 
 def decode(data: bytes, fit: Fit, name: str) -> np.ndarray:
   """Encoded bytes (PNG, JPEG, WebP, ...) -> uint8 [H, W, C]. Raises DataError naming `name` if they are damaged."""
+  return np.asarray(squared(opened(data, fit, name), fit)).reshape(fit.shape)
+
+
+def opened(data: bytes, fit: Fit, name: str) -> Any:
+  """Encoded bytes as a flat Pillow image in its own size. Raises DataError naming `name` if they are damaged."""
   from PIL import Image, ImageOps
 
   try:
-    with Image.open(io.BytesIO(data)) as opened:
-      opened.load()
-      image = flattened(ImageOps.exif_transpose(opened), fit)
+    with Image.open(io.BytesIO(data)) as image:
+      image.load()
+      return flattened(ImageOps.exif_transpose(image), fit)
   except Exception as error:  # Pillow's decoders raise many kinds: OSError, SyntaxError, ValueError, struct.error
     raise DataError(f'{name}: damaged or no image ({type(error).__name__}: {error})') from error
-  return np.asarray(squared(image, fit)).reshape(fit.shape)
 
 
 def flattened(image: Any, fit: Fit) -> Any:

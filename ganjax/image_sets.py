@@ -1,0 +1,93 @@
+"""`ganjax evaluate --fake PATH --real PATH`: the metrics, for images from anywhere."""
+
+import json
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ganjax import log, parallel
+from ganjax.errors import ConfigError
+from ganjax.evals import measures
+from ganjax.evals.features import open_extractor
+from ganjax.evals.files import ImageSet, batches, open_images
+from ganjax.evals.measures import View
+from ganjax.evals.protocol import fingerprint
+from ganjax.evals.stream import Seen, look
+from ganjax.images import replacing
+from ganjax.measure import BATCH, SMALL_BATCH, compatible, through
+from ganjax.progress import counting
+from ganjax.report import told
+
+OF_A_RUN = ('num', 'split', 'truncation')  # options that only a run's samples have
+
+
+def compare_images(fake: str, real: str, options: Mapping[str, Any], out: str | None = None) -> str:
+  """Measures all images of one folder (or .npz, .npy) against all of another.
+
+  Args:
+    fake: what is measured.
+    real: what it is compared with.
+    options: 'metrics', 'features', 'weights', 'resize', 'bootstrap'.
+    out: a .json file that gets numbers and protocol.
+
+  Returns: the numbers, told. Raises: ConfigError, DataError.
+  """
+  for name in OF_A_RUN:
+    if name in options:
+      raise ConfigError(f'--{name}', options[name], 'nothing with --fake and --real: all their images are used')
+  if out is not None and Path(out).suffix != '.json':
+    raise ConfigError('--out', out, 'a file name that ends in .json')
+  chosen = measures.named(options.get('metrics', ('fid',)))
+  resample = options.get('bootstrap', 0)
+  needs = measures.needs(chosen, bool(resample))
+  sets = {'fake': open_images(fake), 'real': open_images(real)}
+  for name, measure in chosen.items():
+    unfit(name, measure, sets)
+  extractor = None
+  if needs.outputs - measures.OWN:
+    extractor = open_extractor(options.get('features', 'inception'), options.get('weights'), options.get('resize'))
+    compatible(extractor, chosen)
+  size = BATCH if extractor is None or extractor.name == 'digits' else SMALL_BATCH
+  mesh = parallel.own_mesh()
+  held = parallel.place({} if extractor is None else extractor.params, mesh)
+  program = partial(parallel.over_rows(partial(through, extractor, needs.outputs), mesh, size), held)
+
+  def see(which: str) -> Seen:
+    images = sets[which]
+    half = np.random.default_rng(0).permutation(images.size) % 2 == 1 if which == 'real' else None
+    with counting(f'{which} images', images.size, shown=True) as tell:
+      return look(batches(images, size), program, needs, half, tell)
+
+  view = View(fake=see('fake'), real=see('real'), train=sets['real'].size, facts={})
+  values = measures.compute(view, chosen)
+  between = measures.intervals(view, chosen, resample)
+  protocol = {
+    **{which: {'num': images.size, 'hash': images.hash} for which, images in sets.items()},
+    'images': {'pixels': 'uint8'},
+    'features': {} if extractor is None else {'network': extractor.name, **extractor.protocol},
+    'metrics': {name: dict(measure.options) for name, measure in chosen.items()},
+    'versions': log.versions(),
+  }
+  found = {'fake': fake, 'real': real, 'fingerprint': fingerprint(protocol), 'protocol': protocol, 'values': values,
+           'intervals': {name: list(ends) for name, ends in between.items()}}  # fmt: skip
+  if out is not None:
+    with replacing(out) as file:
+      file.write(json.dumps(found, indent=2).encode() + b'\n')
+  first = f'{sets["fake"].size} images of {fake} against {sets["real"].size} of {real}, protocol {found["fingerprint"]}'
+  return '\n'.join([first, *told(values, between), *([f'written to {out}'] if out else [])])
+
+
+def unfit(name: str, measure: measures.Measure, sets: Mapping[str, ImageSet]) -> None:
+  """Raises ConfigError where a measure can't be taken of these sets."""
+  if 'row' in measure.rows or name in measures.HELD_OUT:
+    raise ConfigError('--metrics', name, 'others: it is of a run and its data')
+  for images in sets.values():
+    if 'label' in measure.rows and images.labels is None:
+      raise ConfigError('--metrics', name, f'others: {images.path} has no classes (sub-folders, or labels in the .npz)')
+    if images.size < measure.least:
+      raise ConfigError(
+        '--metrics', name, f'others, or at least {measure.least} images; {images.path} has {images.size}'
+      )

@@ -1,0 +1,220 @@
+"""Measures samples: one generation pass on the devices, all metrics from it, and with them how they were made."""
+
+from collections.abc import Collection, Iterator, Mapping
+from functools import cached_property, partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from ganjax import log, parallel, standing
+from ganjax.data.sources import open_source
+from ganjax.data.spec import Spec
+from ganjax.errors import ConfigError
+from ganjax.evals import measures
+from ganjax.evals.features import Extractor, open_extractor
+from ganjax.evals.measures import Measure, View
+from ganjax.evals.reals import Reals, open_reals, see
+from ganjax.evals.stream import FINITE, Rows, Seen, look
+from ganjax.progress import counting
+from ganjax.sample import averaged
+from ganjax.state import TrainState
+from ganjax.types import Array, Batch, Extras, Game, Params
+
+DIGITS = ('frechet', 'sure', 'shares', 'as_asked', 'nearer')  # of grey images of up to 32 pixels, by default
+SEED = 2  # of the samples during training; grids use other seeds
+SMALL_BATCH, BATCH = 64, 256  # rows at once: other networks than that of the digits look at 299 pixels a side
+
+
+class Options(NamedTuple):
+  """How to measure; what is '' or () follows from the data, see `usual`."""
+
+  metrics: tuple[str, ...] = ()
+  features: str = ''  # a network of `evals.features`
+  weights: str = ''  # a file instead of the published weights
+  resize: str = ''
+  split: str = ''  # of the real data
+  num: int = 1000
+  bootstrap: int = 0  # resamples for intervals
+  truncation: float | None = None  # what the game that is measured does, for the protocol
+
+  @classmethod
+  def of(cls, config: ConfigDict) -> 'Options':
+    """As a config says."""
+    return cls(**{name: config[f'evaluate_{name}'] for name in cls._fields if f'evaluate_{name}' in config})
+
+
+class Result(NamedTuple):
+  """Numbers by name, 95% intervals of some of them, and the protocol."""
+
+  values: dict[str, float]
+  intervals: dict[str, tuple[float, float]]
+  protocol: dict[str, Any]
+
+
+def usual(spec: Spec, options: Options) -> Options:
+  """Options with what follows from the data; without metrics where one has to be asked for."""
+  if spec.field != 'image':
+    return options._replace(metrics=options.metrics or (('modes',) if spec.name == 'mixture' else ()))
+  small = spec.shape[-1] == 1 and max(spec.shape) <= 32
+  features = options.features or ('digits' if small else 'inception')
+  metrics = options.metrics or (DIGITS if features == 'digits' else ())
+  return options._replace(metrics=metrics, features=features, split=options.split or ('all' if small else 'train'))
+
+
+def measurer(config: ConfigDict, spec: Spec, game: Game, options: Options) -> 'Measurer | None':
+  """What measures during a training, on this process's devices; None where no metric is asked for, and none suits."""
+  options = usual(spec, options)
+  return Measurer(config, spec, game, options, parallel.own_mesh()) if options.metrics else None
+
+
+class Measurer:
+  """`measure(state, seed)` measures samples of a lone run's state, or a member's: compiled once, for any state.
+
+  Args:
+    config: complete; its data are what samples are compared with.
+    spec: of the data that the game was made for.
+    game: whose samples.
+    options: with metrics.
+    mesh: the devices.
+    shown: whether to tell how far it is.
+
+  Raises: ConfigError, DataError where something can't be measured, before anything is generated.
+  """
+
+  def __init__(self, config: ConfigDict, spec: Spec, game: Game, options: Options, mesh: jax.sharding.Mesh,
+               shown: bool = False) -> None:  # fmt: skip
+    self.config, self.spec, self.game, self.options, self.mesh = config, spec, game, options, mesh
+    self.counting = partial(counting, shown=shown)
+    draw = lambda seed, count: game.prior(jax.random.key(seed), count, None)  # noqa: E731
+    self.prior = jax.jit(draw, static_argnums=1)
+    self.labelled = 'label' in jax.eval_shape(lambda: draw(0, 1))
+    self.chosen = self.fitting(measures.named(options.metrics), explicit=options.metrics != DIGITS)
+    self.needs = measures.needs(self.chosen, bool(options.bootstrap))
+    self.extractor = self.opened()
+    self.size = BATCH if self.extractor is None or self.extractor.name == 'digits' else SMALL_BATCH
+    self.program = parallel.over_rows(self.generate_and_see, mesh, self.size)
+    self.settle = standing.settler(game, config.standing_statistics, config.batch_size)
+
+  def __call__(self, state: TrainState, seed: int) -> Result:
+    """Samples of `seed` against the data."""
+    params = averaged(state)
+    extras = state.extras if self.settle is None else self.settle(params, state.extras)
+    weights = {} if self.extractor is None else self.extractor.params
+    held = parallel.place((params, extras, weights), self.mesh)
+    with self.counting('samples', self.options.num) as tell:
+      fake = look(self.priors(seed), partial(self.program, held), self.needs, tell=tell)
+    facts = dict(self.spec.extra)
+    view = View(fake, fake, 0, facts) if self.reals is None else View(self.seen, fake, self.reals.train, facts)
+    values = measures.compute(view, self.chosen)
+    return Result(values, measures.intervals(view, self.chosen, self.options.bootstrap), self.protocol(state, seed))
+
+  def fitting(self, chosen: dict[str, Measure], explicit: bool) -> dict[str, Measure]:
+    """The measures that fit the data and the game. Raises ConfigError where one that was asked for doesn't."""
+    fits = {}
+    for name, measure in chosen.items():
+      why = self.unfit(name, measure)
+      if why and explicit:
+        raise ConfigError('--metrics', name, f'others: {why}')
+      if not why:
+        fits[name] = measure
+    return fits
+
+  def unfit(self, name: str, measure: Measure) -> str:
+    """Why something can't be measured here, or ''."""
+    if ('row' in measure.rows) != (self.spec.name == 'mixture'):
+      return 'it is of points from a mixture' if 'row' in measure.rows else 'it is of images'
+    if 'label' in measure.rows and not self.labelled:
+      return 'its samples are asked for by class, and this game is not conditional'
+    if name in measures.HELD_OUT and (self.reals is None or self.reals.split != 'all'):
+      return 'it compares with held-out data: --split=all, where the data have some'
+    if self.options.num < measure.least:
+      raise ConfigError('--num', self.options.num, f'at least {measure.least}: {name!r} needs so many samples')
+    if self.reals is not None and len(self.reals.source) < measure.least:
+      raise ConfigError(
+        '--split',
+        self.reals.split,
+        f'data with at least {measure.least} examples, for {name!r}; it has {len(self.reals.source)}',
+      )
+    return ''
+
+  def opened(self) -> Extractor | None:
+    """The feature network, where a measure looks through one."""
+    if not self.needs.outputs - measures.OWN:
+      return None
+    extractor = open_extractor(self.options.features, self.options.weights or None, self.options.resize or None)
+    compatible(extractor, self.chosen)
+    return extractor
+
+  @cached_property
+  def reals(self) -> Reals | None:
+    """The data to compare with; None for a distribution."""
+    if self.spec.field != 'image':
+      return None
+    return open_reals(self.options.split, lambda split: open_source(self.config.data, split=split))
+
+  @cached_property
+  def seen(self) -> Seen:
+    """What the network sees of the data: once, for all samples."""
+    assert self.reals is not None
+    network = {} if self.extractor is None else {'name': self.extractor.name, **self.extractor.protocol}
+    held = parallel.place({} if self.extractor is None else self.extractor.params, self.mesh)
+    see_real = partial(through, self.extractor, self.needs.outputs)
+    program = partial(parallel.over_rows(see_real, self.mesh, self.size), held)
+    with self.counting('real images', len(self.reals.source)) as tell:
+      return see(self.reals, program, self.needs, network, self.size, tell)
+
+  def priors(self, seed: int) -> Iterator[Rows]:
+    """Latents (and labels) in batches: a sample depends on the seed and its own number alone."""
+    drawn = jax.device_get(self.prior(seed, self.options.num))
+    for first in range(0, self.options.num, self.size):
+      yield {name: x[first : first + self.size] for name, x in drawn.items()}
+
+  def generate_and_see(self, held: tuple[Params, Extras, Params], prior: Batch) -> Batch:
+    """Samples, rounded to pixels as an image file would, and what the network sees of them."""
+    params, extras, weights = held
+    drawn = self.game.generate(params, extras, prior)
+    x = drawn[self.spec.field]
+    own: Batch = {FINITE: jnp.isfinite(x).reshape(len(x), -1).all(1)}
+    own |= {'label': drawn['label']} if self.labelled else {}
+    outputs = self.needs.outputs
+    if self.spec.field == 'image':
+      return own | through(self.extractor, outputs, weights, {'image': pixels(x)})
+    return own | {'row': x}
+
+  def protocol(self, state: TrainState, seed: int) -> dict[str, Any]:
+    """All that the numbers depend on."""
+    real = self.reals
+    return {
+      'data': self.config.data.name,
+      'real': {} if real is None else {'split': real.split, 'num': len(real.source), 'hash': real.hash},
+      'fake': {
+        'num': self.options.num, 'seed': seed, 'average': next(iter(state.ema), None),
+        'standing_statistics': self.config.standing_statistics, 'truncation': self.options.truncation,
+      },
+      'images': {} if real is None else {'shape': list(self.spec.shape), 'pixels': 'uint8'},
+      'features': {} if self.extractor is None else {'network': self.extractor.name, **self.extractor.protocol},
+      'metrics': {name: dict(measure.options) for name, measure in self.chosen.items()},
+      'versions': log.versions(),
+    }  # fmt: skip
+
+
+def compatible(extractor: Extractor, chosen: Mapping[str, Measure]) -> None:
+  """Raises ConfigError where a measure needs what the network hasn't."""
+  for name, measure in chosen.items():
+    for output in {*measure.moments, *measure.rows} - measures.OWN:
+      if output not in extractor.outputs:
+        there = ', '.join(extractor.outputs)
+        raise ConfigError('--features', extractor.name, f'a network with {output!r}, for {name!r}; it has {there}')
+
+
+def through(extractor: Extractor | None, outputs: Collection[str], weights: Params, batch: Batch) -> Batch:
+  """Of uint8 images: those `outputs` that the network gives, and the images themselves where they are among them."""
+  found = batch if extractor is None else batch | extractor.apply(weights, batch['image'])
+  return {name: x for name, x in found.items() if name in outputs}
+
+
+def pixels(x: Array) -> Array:
+  """Images in [-1, 1] as uint8, as an image file would keep them."""
+  return jnp.rint((jnp.clip(x.astype(jnp.float32), -1, 1) + 1) * 127.5).astype(jnp.uint8)
