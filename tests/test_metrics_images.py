@@ -91,7 +91,7 @@ def test_sliced_wasserstein_tells_where_images_differ():
   far = metrics.sliced_wasserstein(real, blocks, patches=64, directions=64)
   assert list(near) == ['32', '16', 'mean']
   assert near['mean'] == pytest.approx((near['32'] + near['16']) / 2)
-  assert far['32'] > 5 * near['32']  # edges few and sharp
+  assert far['32'] > 2 * near['32']  # edges few and sharp
   assert near == metrics.sliced_wasserstein(real, same, patches=64, directions=64)
   assert list(metrics.sliced_wasserstein(real[:, :8, :8], same[:, :8, :8], 4, 16)) == ['8', 'mean']
   with pytest.raises(ValueError, match=r'fake: images of \(16, 16, 3\) given, real: \(32, 32, 3\)'):
