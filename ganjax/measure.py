@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from ml_collections import ConfigDict
 
 from ganjax import log, parallel, standing
@@ -14,7 +15,7 @@ from ganjax.data.spec import Spec
 from ganjax.errors import ConfigError
 from ganjax.evals import measures
 from ganjax.evals.features import Extractor, open_extractor
-from ganjax.evals.measures import Measure, View
+from ganjax.evals.measures import Measure, View, Walk
 from ganjax.evals.reals import Reals, open_reals, see
 from ganjax.evals.stream import FINITE, Rows, Seen, look
 from ganjax.progress import counting
@@ -89,7 +90,7 @@ class Measurer:
     self.counting = partial(counting, shown=shown)
     draw = lambda seed, count: game.prior(jax.random.key(seed), count, None)  # noqa: E731
     self.prior = jax.jit(draw, static_argnums=1)
-    self.labelled = 'label' in jax.eval_shape(lambda: draw(0, 1))
+    self.drawn = frozenset(jax.eval_shape(lambda: draw(0, 1)))  # names: 'latent', 'label', ...
     self.chosen = self.fitting(measures.named(options.metrics), explicit=options.metrics != DIGITS)
     self.needs = measures.needs(self.chosen, bool(options.bootstrap))
     self.extractor = self.opened()
@@ -105,8 +106,8 @@ class Measurer:
     held = parallel.place((params, extras, weights), self.mesh)
     with self.counting('samples', self.options.num) as tell:
       fake = look(self.priors(seed), partial(self.program, held), self.needs, tell=tell)
-    facts = dict(self.spec.extra)
-    view = View(fake, fake, 0, facts) if self.reals is None else View(self.seen, fake, self.reals.train, facts)
+    real, train = (fake, 0) if self.reals is None else (self.seen, self.reals.train)
+    view = View(real, fake, train, dict(self.spec.extra), self.walk(held, seed))
     values = measures.compute(view, self.chosen)
     return Result(values, measures.intervals(view, self.chosen, self.options.bootstrap), self.protocol(state, seed))
 
@@ -125,7 +126,9 @@ class Measurer:
     """Why something can't be measured here, or ''."""
     if ('row' in measure.rows) != (self.spec.name == 'mixture'):
       return 'it is of points from a mixture' if 'row' in measure.rows else 'it is of images'
-    if 'label' in measure.rows and not self.labelled:
+    if measure.walks and 'latent' not in self.drawn:
+      return 'it walks among latents, and this game has none'
+    if 'label' in measure.rows and 'label' not in self.drawn:
       return 'its samples are asked for by class, and this game is not conditional'
     if name in measures.HELD_OUT and (self.reals is None or self.reals.split != 'all'):
       return 'it compares with held-out data: --split=all, where the data have some'
@@ -171,13 +174,26 @@ class Measurer:
     for first in range(0, self.options.num, self.size):
       yield {name: x[first : first + self.size] for name, x in drawn.items()}
 
+  def walk(self, held: Any, seed: int) -> Walk | None:
+    """The generator to walk through. Labels stay with a row's place in its batch, as walks need it."""
+    if not any(measure.walks for measure in self.chosen.values()):
+      return None
+    prior = next(self.priors(seed))
+    others = {name: np.resize(x, (self.size, *x.shape[1:])) for name, x in prior.items() if name != 'latent'}
+
+    def see(latents: np.ndarray) -> Array:
+      rows: Any = {name: x[: len(latents)] for name, x in others.items()}
+      return self.program(held, rows | {'latent': latents})['features'][: len(latents)]
+
+    return Walk(np.concatenate([rows['latent'] for rows in self.priors(seed)]), see)
+
   def generate_and_see(self, held: tuple[Params, Extras, Params], prior: Batch) -> Batch:
     """Samples, rounded to pixels as an image file would, and what the network sees of them."""
     params, extras, weights = held
     drawn = self.game.generate(params, extras, prior)
     x = drawn[self.spec.field]
     own: Batch = {FINITE: jnp.isfinite(x).reshape(len(x), -1).all(1)}
-    own |= {'label': drawn['label']} if self.labelled else {}
+    own |= {'label': drawn['label']} if 'label' in self.drawn else {}
     outputs = self.needs.outputs
     if self.spec.field == 'image':
       return own | through(self.extractor, outputs, weights, {'image': pixels(x)})
@@ -203,6 +219,8 @@ class Measurer:
 def compatible(extractor: Extractor, chosen: Mapping[str, Measure]) -> None:
   """Raises ConfigError where a measure needs what the network hasn't."""
   for name, measure in chosen.items():
+    if measure.network not in ('', extractor.name):
+      raise ConfigError('--features', extractor.name, f'{measure.network!r}, which alone {name!r} is defined for')
     for output in {*measure.moments, *measure.rows} - measures.OWN:
       if output not in extractor.outputs:
         there = ', '.join(extractor.outputs)

@@ -143,6 +143,8 @@ def test_the_protocol_tells_what_results_must_share(held_out):
     ({'metrics': ('sfid',)}, "--features: given 'digits'.*'spatial'.*'sfid'.*features, logits"),
     ({'metrics': ('as_asked',)}, "--metrics: given 'as_asked'.*not conditional"),
     ({'metrics': ('nearer',), 'split': 'train'}, "--metrics: given 'nearer'.*--split=all"),
+    ({'metrics': ('cmmd',)}, "--features: given 'digits', valid: 'clip'"),
+    ({'metrics': ('neighbourhoods',)}, "--metrics: given 'neighbourhoods'.*latents"),
     ({'metrics': ('modes',)}, "--metrics: given 'modes'.*mixture"),
     ({'split': 'validation'}, "--split: given 'validation'.*train, test, all"),
     ({'metrics': ('fid',), 'features': 'incepton'}, "--features: given 'incepton'"),
@@ -157,6 +159,34 @@ def test_what_cannot_be_measured_is_refused_before_anything_is_generated(held_ou
   game = Game(init=None, losses={}, prior=game.prior, generate=never, turns=())
   with pytest.raises(ConfigError, match=match):
     measured(game, **options)
+
+
+def test_neighbourhoods_of_a_generator(held_out):
+  """Latents that are weights of the same few images: neighbours are alike; of a generator that hashes, they aren't."""
+  images = jnp.asarray(held_out[0][:8])
+
+  def game(mixed):
+    def prior(key, count, batch):
+      return {'latent': jax.random.normal(key, (count, 8))}
+
+    def generate(params, extras, prior):
+      z = prior['latent']
+      share = jax.nn.softmax(z if mixed else 1e3 * jnp.sin(1e6 * z))
+      return prior | {'image': jnp.einsum('bi,ihwc->bhwc', share, images)}
+
+    return Game(init=None, losses={}, prior=prior, generate=generate, turns=())
+
+  smooth, hashed = (measured(game(m), metrics=('neighbourhoods',)).values for m in (True, False))
+  assert smooth['eval/neighbour_ratio'] < 0.4 < 0.8 < hashed['eval/neighbour_ratio']
+  assert smooth['eval/neighbour_share'] > 0.95
+
+
+def test_a_class_that_is_missing_is_named(held_out):
+  images, labels = held_out
+  with pytest.raises(DataError, match='class_frechet: fake_labels: class 3 has 0'):
+    measured(
+      showing(images[labels != 3], labels[labels != 3]), num=int((labels != 3).sum()), metrics=('class_frechet',)
+    )
 
 
 def test_a_sample_that_is_not_finite_is_named(held_out):

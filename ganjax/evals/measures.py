@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ganjax.errors import ConfigError, unknown
-from ganjax.evals import metrics
+from ganjax.errors import ConfigError, DataError, GanjaxError, unknown
+from ganjax.evals import metrics, walks
 from ganjax.evals.stream import Needs, Seen, resampled
 
 KID = {'subsets': 100, 'subset_size': 1000, 'seed': 2020}
@@ -17,6 +17,13 @@ PRDC_K, PRECISION_RECALL_K = 5, 3
 OWN = frozenset(('image', 'label', 'row'))  # what comes from the examples themselves, not from a network
 
 
+class Walk(NamedTuple):
+  """A generator to walk through, not only its samples."""
+
+  latents: np.ndarray  # [N, Z], independent draws from the prior
+  see: Callable[[np.ndarray], Any]  # latents [B, Z] -> features [B, D]
+
+
 class View(NamedTuple):
   """What a measure looks at."""
 
@@ -24,6 +31,7 @@ class View(NamedTuple):
   fake: Seen
   train: int  # so many of the real rows are what was trained on; those behind them were held out
   facts: Mapping[str, Any]  # of the data, such as a mixture's centres
+  walk: Walk | None = None  # where a measure asks for it
 
 
 class Measure(NamedTuple):
@@ -35,6 +43,8 @@ class Measure(NamedTuple):
   least: int = 2  # samples, and real examples
   options: Mapping[str, Any] = {}
   resamples: bool = True  # quick enough to be bootstrapped
+  walks: bool = False  # reads `View.walk`
+  network: str = ''  # the only feature network that it is defined for
 
 
 def frechet(view: View, output: str = 'features', name: str = 'frechet') -> dict[str, float]:
@@ -147,6 +157,12 @@ def spectrum(view: View) -> dict[str, float]:
   return {'spectrum': metrics.spectrum_distance(view.real.rows['image'], view.fake.rows['image'])}
 
 
+def neighbourhoods(view: View) -> dict[str, float]:
+  """Whether a small step among latents makes a small step in features."""
+  assert view.walk is not None
+  return walks.neighbourhoods(view.walk.see, view.walk.latents)
+
+
 def modes(view: View) -> dict[str, float]:
   """Of points from a mixture: modes covered, share within 3 standard deviations, KL to equal shares."""
   count, good, divergence = metrics.mode_coverage(
@@ -170,7 +186,7 @@ MEASURES: dict[str, Measure] = {
   'prdc': Measure(prdc, rows=('features',), least=PRDC_K + 1, options={'k': PRDC_K}, resamples=False),
   'pr': Measure(precision_recall, rows=('features',), least=PRECISION_RECALL_K + 1, options={'k': PRECISION_RECALL_K},
                 resamples=False),
-  'cmmd': Measure(cmmd, rows=('features',), resamples=False),
+  'cmmd': Measure(cmmd, rows=('features',), resamples=False, network='clip'),
   'sure': Measure(sure, rows=('logits',), options={'above': 0.9}),
   'shares': Measure(shares, rows=('logits',)),
   'as_asked': Measure(as_asked, rows=('logits', 'label')),
@@ -180,6 +196,7 @@ MEASURES: dict[str, Measure] = {
   'ms_ssim': Measure(ms_ssim, rows=('image',), resamples=False),
   'swd': Measure(swd, rows=('image',), resamples=False),
   'spectrum': Measure(spectrum, rows=('image',), resamples=False),
+  'neighbourhoods': Measure(neighbourhoods, rows=('features',), least=3, resamples=False, walks=True),
   'modes': Measure(modes, rows=('row',)),
 }  # fmt: skip
 HELD_OUT = ('copying', 'nearer')  # they compare training data with data that were held out
@@ -205,8 +222,16 @@ def needs(chosen: Mapping[str, Measure], resample: bool) -> Needs:
 
 
 def compute(view: View, chosen: Mapping[str, Measure]) -> dict[str, float]:
-  """All numbers, as 'eval/name'."""
-  return {f'eval/{name}': value for measure in chosen.values() for name, value in measure.compute(view).items()}
+  """All numbers, as 'eval/name'. Raises DataError where a metric can't be taken of these examples."""
+  values: dict[str, float] = {}
+  for name, measure in chosen.items():
+    try:
+      values |= measure.compute(view)
+    except GanjaxError:
+      raise
+    except ValueError as error:  # what a metric says of its arguments
+      raise DataError(f'{name}: {error}') from error
+  return {f'eval/{name}': value for name, value in values.items()}
 
 
 def intervals(view: View, chosen: Mapping[str, Measure], count: int, seed: int = 0) -> dict[str, tuple[float, float]]:
