@@ -73,6 +73,7 @@ ALLOWED = {
   'evaluate': TRAIN | {'report', 'train'},
   'image_sets': TRAIN | {'measure', 'report', 'progress'},
   'plan': TRAIN | {'assemble'},
+  'compare': BASE | {'convergence', 'evals', 'images', 'population', 'progress'},
   'review': TRAIN,
   'summary': TRAIN | {'convergence', 'curves', 'report'},
   'catalogue': BASE | {'config', 'evals', 'lookup', 'schema'},

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import tiny
 from browser import Browser
-from scipy.stats import binomtest, norm
+from scipy.stats import norm
 
 from ganjax import sample
 from ganjax.checkpoint import Checkpoints
 from ganjax.errors import CheckpointError, ConfigError, DataError
 from ganjax.images import to_uint8
-from ganjax.review import Neighbours, Sheet, answers, make, page, render, summarise, write_review
+from ganjax.review import Neighbours, Sheet, answers, page, render, summarise, write_review
 from ganjax.review.answers import Counts
 
 ABOUT = {'name': 'tiny', 'step': '1,000', 'run': 'tiny-1', 'seed': '0'}
@@ -178,12 +178,6 @@ def saved_answers(path, hits, misses, false_alarms, rejections, reviewer='A', ow
   return path
 
 
-@pytest.mark.parametrize(('right', 'count'), [(31, 50), (0, 7), (7, 7), (25, 50)])
-def test_wilson(right, count):
-  expected = binomtest(right, count).proportion_ci(method='wilson')
-  assert answers.wilson(right, count) == pytest.approx((expected.low, expected.high), abs=1e-6)
-
-
 def test_sensitivity():
   value, (low, high) = answers.sensitivity(Counts(20, 5, 5, 20))
   assert value == pytest.approx(2 * norm.ppf(20.5 / 26))
@@ -253,15 +247,6 @@ def test_answers_that_can_t_be(tmp_path):
 
 
 # Of a run.
-
-
-def test_nearest():
-  rng = np.random.default_rng(0)
-  points, others = rng.normal(size=(300, 5)), rng.normal(size=(40, 5))
-  distances, places = make.nearest(points, others, 3)
-  every = np.linalg.norm(points[:, None] - others, axis=-1)
-  np.testing.assert_array_equal(places, np.argsort(every, 1)[:, :3])
-  np.testing.assert_allclose(distances, np.sort(every, 1)[:, :3], atol=1e-6)
 
 
 @pytest.fixture(scope='module')

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ganjax.errors import DataError
+from ganjax.evals import metrics
 
 FORMAT, VERSION = 'ganjax review', 1
 KINDS = ('real', 'generated')
@@ -55,14 +56,6 @@ def truth(number: str) -> str:
   for letter in number.encode():
     found = (found ^ letter) * 0x01000193 & 0xFFFFFFFF
   return 'real' if found >> 16 & 1 else 'generated'
-
-
-def wilson(right: int, answers: int, z: float = 1.959964) -> tuple[float, float]:
-  """The 95% interval of a share (Wilson 1927); within [0, 1], also where all answers are right."""
-  share, below = right / answers, 1 + z * z / answers
-  middle = (share + z * z / (2 * answers)) / below
-  reach = z * math.sqrt(share * (1 - share) / answers + z * z / (4 * answers**2)) / below
-  return max(0.0, middle - reach), min(1.0, middle + reach)
 
 
 def sensitivity(counts: Counts) -> tuple[float, tuple[float, float]]:
@@ -185,7 +178,7 @@ def total(several: Iterable[Counts]) -> Counts:
 
 def numbers(counts: Counts) -> list[str]:
   """Accuracy, rates and d', two lines."""
-  low, high = wilson(counts.right, counts.answers)
+  _, low, high = metrics.binomial(counts.right, counts.answers)
   value, (least, most) = sensitivity(counts)
   generated, real = counts.hits + counts.misses, counts.false_alarms + counts.rejections
   return [
@@ -212,6 +205,6 @@ def verdict(counts: Counts) -> str:
     return (
       f'Generated images were taken for the real ones more often than guessing gives {by}: they are seen as different.'
     )
-  high = wilson(counts.right, counts.answers)[1]
+  high = metrics.binomial(counts.right, counts.answers).high
   return (f'Not told apart: guessing gives such answers too {by}. With {counts.answers} answers, a true accuracy of up to '
           f'{high:.0%} is not ruled out.')  # fmt: skip

@@ -14,6 +14,7 @@ from ganjax.checkpoint import Checkpoints
 from ganjax.data.sources import open_source
 from ganjax.data.spec import Source, Spec
 from ganjax.errors import ConfigError
+from ganjax.evals import metrics
 from ganjax.evals.features import open_extractor
 from ganjax.images import replacing, to_uint8
 from ganjax.review.render import Neighbours, Sheet, page
@@ -141,9 +142,9 @@ def neighbours(samples: np.ndarray, source: Source, see: Any, name: str) -> list
   rows = np.unique(np.linspace(0, len(source) - 1, min(len(source), MAX_REAL)).astype(int))
   train = pictures(source, rows)
   seen = see(train)
-  distances, places = nearest(see(samples), seen, min(NEAREST, len(rows)))
+  distances, places = metrics.nearest(see(samples), seen, min(NEAREST, len(rows)))
   some = np.unique(np.linspace(0, len(seen) - 1, min(len(seen), 1000)).astype(int))
-  usual = float(np.median(nearest(seen[some], seen, min(2, len(seen)))[0][:, -1]))
+  usual = float(np.median(metrics.nearest(seen[some], seen, min(2, len(seen)))[0][:, -1]))
   closest = np.argsort(distances[:, 0], kind='stable')[:SHOWN]
   by = f'by {"pixels" if name == "pixels" else f"features of the network {name}"}, among {len(rows):,} training images'
   return [
@@ -151,14 +152,3 @@ def neighbours(samples: np.ndarray, source: Source, see: Any, name: str) -> list
     for title, chosen in ((f'{SHOWN} samples, not selected', np.arange(min(SHOWN, len(samples)))),
                           (f'Of {len(samples)} samples, those that come nearest to a training image', closest))
   ]  # fmt: skip
-
-
-def nearest(points: np.ndarray, others: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-  """The `count` nearest of others [M, D] to each of points [N, D]: Euclidean distances and row numbers, [N, count]."""
-  found = []
-  for first in range(0, len(points), CHUNK):
-    own = points[first : first + CHUNK]
-    squares = (own * own).sum(1)[:, None] + (others * others).sum(1) - 2 * own @ others.T
-    places = np.argsort(squares, 1, kind='stable')[:, :count]
-    found.append((np.sqrt(np.maximum(np.take_along_axis(squares, places, 1), 0)), places))
-  return np.concatenate([d for d, _ in found]), np.concatenate([p for _, p in found])
