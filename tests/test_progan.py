@@ -81,6 +81,8 @@ def test_parameters_of_the_paper():
   for player, x in ((progan.Generator, jnp.zeros((1, 512))), (progan.Discriminator, jnp.zeros((1, 1024, 1024, 3)))):
     params = jax.eval_shape(player(resolution=1024).init, jax.random.key(0), x)['params']
     assert round(sum(np.prod(leaf.shape) for leaf in jax.tree.leaves(params)) / 1e6, 1) == 23.1
+    if player is progan.Generator:
+      assert params['project']['bias'].shape == (512,)
 
 
 def test_scale_of_a_layer():

@@ -65,7 +65,8 @@ class Generator(nn.Module):
     normalized = lambda x: unit_moment(activated(x).astype(jnp.float32)).astype(self.dtype)  # noqa: E731
     widths, stage = sized(self)
     x = unit_moment(layers.concatenated(x.astype(jnp.float32), label, self.classes))
-    x = layer(16 * widths[0], 0, sqrt(2) / 4, name='project')(x).reshape(-1, 4, 4, widths[0])
+    shared = 16 if self.version == 'paper' else 1  # a bias for a channel, or for each of its 4x4 pixels
+    x = layer(16 * widths[0], 0, sqrt(2) / 4, shared=shared, name='project')(x).reshape(-1, 4, 4, widths[0])
     x = normalized(layer(widths[0], name='b4_conv')(normalized(x)))
     images: list[Array] = []
     for i, width in enumerate(widths):
@@ -132,13 +133,15 @@ class Equalized(nn.Module):
   lr_multiplier: float = 1.0  # of weights and biases; weights start larger by as much as it is smaller
   up: bool = False  # on pixels repeated 2x2
   pool: bool = False  # followed by means over 2x2 pixels
+  shared: int = 1  # so many features, a stride apart, have one bias
 
   @nn.compact
   def __call__(self, x: Array) -> Array:
     sides = (self.kernel, self.kernel) if self.kernel else ()
     initial = nn.initializers.normal(1 / self.lr_multiplier)
     w = self.param('kernel', initial, (*sides, x.shape[-1], self.features), jnp.float32)
-    b = self.param('bias', nn.initializers.zeros, (self.features,), jnp.float32)
+    b = self.param('bias', nn.initializers.zeros, (self.features // self.shared,), jnp.float32)
+    b = jnp.tile(b, self.shared) if self.shared > 1 else b
     zoo = self.version == 'gan_zoo'
     scale = (sqrt(2) if zoo else self.gain) / sqrt(w.size // self.features)
     x, w = x.astype(self.dtype), (w * (scale * self.lr_multiplier)).astype(self.dtype)
