@@ -9,7 +9,7 @@ from ganjax.data.digits import digits
 from ganjax.evals import classify
 from ganjax.evals.classify import accuracy_score, augmentation_value
 
-STEPS = 40
+STEPS = 24
 
 
 @functools.cache
