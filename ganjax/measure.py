@@ -65,9 +65,18 @@ def usual(spec: Spec, options: Options) -> Options:
 
 
 def measurer(config: ConfigDict, spec: Spec, game: Game, options: Options) -> 'Measurer | None':
-  """What measures during a training, on this process's devices; None where no metric is asked for, and none suits."""
+  """What measures during a training, on this process's devices; None where no metric is asked for, and none suits.
+
+  Raises as `Measurer` does, but names fields of the config.
+  """
   options = usual(spec, options)
-  return Measurer(config, spec, game, options, parallel.own_mesh()) if options.metrics else None
+  if not options.metrics:
+    return None
+  try:
+    return Measurer(config, spec, game, options, parallel.own_mesh())
+  except ConfigError as error:
+    field, valid = (text.replace('--', 'evaluate_') for text in (error.field, error.valid))
+    raise ConfigError(field, error.given, valid, error.nearest) from error
 
 
 class Measurer:

@@ -202,6 +202,12 @@ def test_nothing_is_measured_by_default_where_nothing_suits():
   assert measure.measurer(config, colour, showing(np.zeros((1, 32, 32, 3))), measure.Options()) is None
 
 
+def test_a_training_names_fields_of_its_config(held_out):
+  config = configs.complete({'data': {'name': 'digits'}, 'evaluate_metrics': ('kid',), 'evaluate_num': 50})
+  with pytest.raises(ConfigError, match='config.evaluate_num: given 50, valid: at least 1000'):
+    measure.measurer(config, DIGITS, showing(held_out[0]), measure.Options.of(config))
+
+
 def test_real_statistics_are_cached(held_out, tmp_path, monkeypatch):
   from ganjax.evals import reals
 
