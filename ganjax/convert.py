@@ -16,6 +16,7 @@ from ml_collections import ConfigDict
 from ganjax import __version__, fields, images
 from ganjax import config as configs
 from ganjax import state as states
+from ganjax.card import card
 from ganjax.checkpoint import Checkpoints
 from ganjax.data.spec import Spec
 from ganjax.errors import CheckpointError, ConfigError, DataError
@@ -202,7 +203,8 @@ def export_run(workdir: str | Path, out: str | Path, *, checkpoint: int | None =
   """Writes the players' parameters and their extras (batch statistics, ...) to a .safetensors file; says what it wrote.
 
   Parameters are those that samples are drawn with: `ema` chooses as in `sample.with_average`. Arrays are called
-  'params/g/...' and 'extras/g/...'; the file's metadata have config, spec and provenance, so that it is complete.
+  'params/g/...' and 'extras/g/...'; the file's metadata have config, spec, provenance and the
+  model card, so that it is complete.
   """
   path = Path(out)
   if path.suffix != '.safetensors':
@@ -215,6 +217,7 @@ def export_run(workdir: str | Path, out: str | Path, *, checkpoint: int | None =
     'format': OWN, 'software': f'ganjax {__version__}', 'run_id': trained.meta['run_id'], 'step': str(trained.step),
     'config_hash': configs.fingerprint(trained.config), 'average': next(iter(trained.state.ema), 'none'),
     'config': json.dumps(trained.config.to_dict()), 'spec': json.dumps(trained.spec.to_json()),
+    **({'card': card(workdir, trained.step)} if (Path(workdir) / 'run.json').exists() else {}),
   }  # fmt: skip
   with images.replacing(path) as file:
     safetensors.write(file, arrays, about)

@@ -64,7 +64,7 @@ ALLOWED = {
   'sample': GAME | LEAVES | {
     'checkpoint', 'images', 'refine', 'posthoc', 'standing', 'fields', 'population', 'latents', 'videos',
   },
-  'convert': TRAIN | {'fields', 'interop', 'lookup', 'schema'},
+  'convert': TRAIN | {'card', 'fields', 'interop', 'lookup', 'schema'},
   'assemble': TRAIN | {'fields'},
   'resume': TRAIN | {'assemble', 'fields'},
   'train': TRAIN | {'assemble', 'resume', 'fields'},
@@ -74,6 +74,7 @@ ALLOWED = {
   'image_sets': TRAIN | {'measure', 'report', 'progress'},
   'plan': TRAIN | {'assemble'},
   'compare': BASE | {'convergence', 'evals', 'images', 'population', 'progress'},
+  'card': TRAIN | {'compare', 'convergence', 'curves', 'progress'},
   'review': TRAIN,
   'summary': TRAIN | {'convergence', 'curves', 'report'},
   'catalogue': BASE | {'config', 'evals', 'lookup', 'schema'},

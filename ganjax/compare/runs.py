@@ -219,10 +219,12 @@ def condensed(different: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
 
 
 def told(value: Any) -> str:
-  """A config's value for a person; '-' for none."""
-  if isinstance(value, Mapping):
-    return ' '.join(f'{name}={told(own)}' for name, own in value.items())
-  return '-' if value is None else value if isinstance(value, str) and value else json.dumps(value)
+  """A config's value for a person: 'adam(b1=0.5, learning_rate=0.001)', 'd=..., g=...'; '-' for none."""
+  if not isinstance(value, Mapping):
+    return '-' if value is None else value if isinstance(value, str) and value else json.dumps(value)
+  braced = lambda own: f'({told(own)})' if isinstance(own, Mapping) and own and 'name' not in own else told(own)  # noqa: E731
+  inner = ', '.join(f'{name}={braced(own)}' for name, own in value.items() if name != 'name')
+  return (f'{value["name"]}({inner})' if inner else str(value['name'])) if 'name' in value else inner or '{}'
 
 
 def levels(texts: Sequence[str], runs: Sequence[Run]) -> dict[str, float]:
