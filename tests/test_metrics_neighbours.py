@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -155,3 +158,19 @@ def test_copying_score_is_the_mann_whitney_z():
   from scipy.stats import norm
 
   assert norm.cdf(metrics.copying_score(new, train, held_out)) == pytest.approx(p, rel=1e-9)
+
+
+@pytest.mark.slow
+def test_memory_is_linear_in_the_rows():
+  code = """
+import resource, numpy as np
+from ganjax.evals import metrics
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+real, fake = (np.random.default_rng(seed).normal(size=(30_000, 8)).astype(np.float32) for seed in (0, 1))
+metrics.prdc(real[:100], fake[:100])
+before = peak()
+metrics.prdc(real, fake)
+print(peak() - before)
+"""
+  done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+  assert int(done.stdout) < 700_000  # KiB; all distances of one kind alone would be 3.5 million

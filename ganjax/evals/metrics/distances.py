@@ -96,6 +96,11 @@ def exact(x: np.ndarray, y: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndar
   return found
 
 
+def where(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """Rows and columns of what is true in a mask, of which little is: `np.nonzero`, quicker."""
+  return np.divmod(np.flatnonzero(mask), mask.shape[1])
+
+
 def _norms(x: np.ndarray) -> np.ndarray:
   return np.sqrt(np.einsum('ij,ij->i', x, x))
 
@@ -115,7 +120,7 @@ class Candidates:
   def see(self, block: np.ndarray, rows: slice, start: int, axis: int = 1) -> None:
     """A block of `rows` of x by other rows from `start` on; with `axis` 0 it is transposed."""
     limit = self._limit(block, rows, axis)
-    hits = np.nonzero(block <= (limit[:, None] if axis else limit))
+    hits = where(block <= (limit[:, None] if axis else limit))
     own, other = hits if axis else hits[::-1]
     self.found.append(((own + rows.start).astype(np.int32), (other + start).astype(np.int32), block[hits]))
 

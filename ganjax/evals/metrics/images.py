@@ -177,7 +177,7 @@ def power_spectrum(images: np.ndarray) -> np.ndarray:
   """Mean power of grey images [N, H, W, C] by spatial frequency, averaged over directions: float64 [min(H, W) // 2 + 1].
 
   Entry i is of i cycles over the smaller side. Units are squared levels of 255 per pixel: noise of variance v has
-  power v everywhere. Durall et al. 2020, https://arxiv.org/abs/2003.01826, eqs. 3 to 5.
+  power v everywhere. Durall et al. 2020, https://arxiv.org/abs/2003.01826.
   """
   images = checked.images('images', images)
   height, width = images.shape[1:3]

@@ -14,7 +14,7 @@ from ganjax.evals.metrics.distances import Cloud
 def prdc(real: np.ndarray, fake: np.ndarray, k: int = 5) -> dict[str, float]:
   """Precision, recall, density and coverage of features [N, D], [M, D].
 
-  Naeem et al. 2020, https://arxiv.org/abs/2002.09797, eqs. 3 to 6, as the package prdc: a row lies within another's
+  Naeem et al. 2020, https://arxiv.org/abs/2002.09797, as the package prdc: a row lies within another's
   sphere if it is nearer (strictly) than that one's `k`-th neighbour, itself not counted.
   Raises ValueError unless both have more than `k` rows and one D.
   """
@@ -69,7 +69,7 @@ def _within(
 ) -> np.ndarray:  # fmt: skip
   """Which distances of a block are below `radius` [rows, 1] or [1, M]: approximate ones where they decide it."""
   inside = block < low
-  i, j = np.nonzero((block <= high) ^ inside)
+  i, j = distances.where((block <= high) ^ inside)
   distance = distances.exact(x.rows, y.rows, i + rows.start, j)
   limit = np.broadcast_to(radius, block.shape)[i, j]
   inside[i, j] = distance <= limit if inclusive else distance < limit
@@ -109,7 +109,7 @@ def authenticity(train: np.ndarray, fake: np.ndarray) -> float:
   """The share of fakes that are no copies: [N, ...], [M, ...] flattened to rows.
 
   A fake is authentic unless it lies nearer to its nearest training row than any other training row does. Alaa et al.
-  2022, https://arxiv.org/abs/2102.08921, section 2.3. New samples of a dense distribution give about .5, copies 0.
+  2022, https://arxiv.org/abs/2102.08921. New samples of a dense distribution give about .5, copies 0.
   """
   train, fake = checked.flat('train', train, 2, 'each with another'), checked.flat('fake', fake)
   checked.same_width('train', train, 'fake', fake)
@@ -122,7 +122,7 @@ def authenticity(train: np.ndarray, fake: np.ndarray) -> float:
 def copying_score(fake: np.ndarray, train: np.ndarray, held_out: np.ndarray) -> float:
   """z of the Mann-Whitney test that fakes lie as far from training rows as held-out rows do: copies are below -3.
 
-  Meehan et al. 2020, https://arxiv.org/abs/2004.05675, the statistic Z_U of section 3.1, over all space as one cell.
+  Meehan et al. 2020, https://arxiv.org/abs/2004.05675, the statistic Z_U, over all space as one cell.
   All are [N, ...], flattened to rows. Above 3: fakes lie farther off, so underfit.
   """
   from scipy.stats import rankdata
