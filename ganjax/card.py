@@ -12,7 +12,7 @@ from ganjax import convergence, curves, population
 from ganjax.checkpoint import Checkpoints
 from ganjax.compare import tables
 from ganjax.compare.evaluated import Evaluated, picked, protocol_of
-from ganjax.compare.runs import Run, flat, last_and_best, measured, read_json, read_lines, read_run, told
+from ganjax.compare.runs import Run, last_and_best, measured, read_json, read_lines, read_run, told
 from ganjax.convergence import short
 from ganjax.images import replacing
 from ganjax.progress import duration
@@ -165,7 +165,10 @@ def afterwards(run: Run, group: Evaluated) -> list[str]:
     f'Protocol {group.entry.get("fingerprint", "without a fingerprint")}; numbers made by another do not compare:',
     '',
   ]
-  return [*out, *listed({name: told(value) for name, value in flat(protocol_of(group.entry)).items()})]
+  protocol = protocol_of(group.entry)
+  if group.seeds > 1 and 'fake' in protocol:
+    protocol['fake'] = {name: value for name, value in protocol['fake'].items() if name != 'seed'}
+  return [*out, *listed({name: told(value) for name, value in protocol.items()})]
 
 
 def during(run: Run) -> list[str]:
@@ -204,7 +207,7 @@ def shares(values: Mapping[str, float]) -> list[str]:
 def interval(group: Evaluated, name: str) -> str:
   """The interval of a value, if there is one."""
   ends = group.intervals.get(name)
-  return f'{ends[0]:.5g} to {ends[1]:.5g}' if ends else '-'
+  return f'{ends[0]:.5g} to {ends[1]:.5g}' if ends and ends[0] < ends[1] else '-'  # what real data give has no spread
 
 
 def markdown(table: tables.Table) -> list[str]:

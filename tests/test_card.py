@@ -93,8 +93,18 @@ def test_evaluations_come_with_their_protocol(tmp_path, checkpoint, monkeypatch)
   assert '| frechet | 2.5 | 2.25 to 2.75 |' in evaluation
   assert '| frechet_floor | 1 | - |' in evaluation
   assert 'Protocol f00d' in evaluation
-  for fact in ('- real.split: all', '- fake.num: 500', '- features.network: digits'):
+  for fact in ('- real: split=all, num=1797', '- fake: num=500, seed=3', '- features: network=digits'):
     assert fact in evaluation
+
+
+def test_means_over_seeds(tmp_path, checkpoint, monkeypatch):
+  other = ENTRY | {'seed': 4, 'values': VALUES | {'eval/frechet': 3.5}}
+  workdir = made(tmp_path / 'run', checkpoint, monkeypatch, LINES, [ENTRY, other])
+  evaluation = part(card.card(workdir), 'Evaluation')
+  assert 'at step 7, means over 2 seeds' in evaluation
+  assert re.search(r'\| frechet \| 3 \| -3.35\d+ to 9.35\d+ \|', evaluation)
+  assert '| frechet_floor | 1 | - |' in evaluation
+  assert '- fake: num=500\n' in evaluation
 
 
 def test_what_is_not_known_is_said(tmp_path, checkpoint, monkeypatch):

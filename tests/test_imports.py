@@ -75,7 +75,7 @@ ALLOWED = {
   'plan': TRAIN | {'assemble'},
   'compare': BASE | {'convergence', 'evals', 'images', 'population', 'progress'},
   'card': TRAIN | {'compare', 'convergence', 'curves', 'progress'},
-  'review': TRAIN,
+  'review': TRAIN | {'evaluate'},
   'summary': TRAIN | {'convergence', 'curves', 'report'},
   'catalogue': BASE | {'config', 'evals', 'lookup', 'schema'},
   'main': None,  # the top: anything

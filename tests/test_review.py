@@ -283,7 +283,9 @@ def test_runs_and_flags_that_can_t_be(run, tmp_path):
   with pytest.raises(ConfigError, match=r'ends in \.html'):
     write_review(run, out='r.png')
   with pytest.raises(CheckpointError, match='no checkpoint of step 7'):
-    write_review(run, checkpoints=[7], out=out)
+    write_review(run, checkpoints='7', out=out)
+  with pytest.raises(ConfigError, match='--checkpoints'):
+    write_review(run, checkpoints='7:9:1', out=out)
   with pytest.raises(CheckpointError, match='no such folder'):
     write_review(tmp_path / 'nowhere', out=out)
   with pytest.raises(ConfigError, match='--features'):

@@ -2,6 +2,7 @@
 
 import html
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from ganjax.convergence import Curve, best, direction, short
 COLORS = 8
 DASHES = ('', '7 4', '2 3', '9 3 2 3')  # with them, runs differ without their colours, too
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 420, 250, 46, 14, 10, 40
+LONG = 60  # letters, from which a cell is broken into lines
 SPREAD = 30  # largest / smallest value from which an axis is logarithmic
 
 
@@ -36,8 +38,14 @@ def page(runs: Sequence[Run], parts: Sequence[Any], names: Sequence[str], wanted
 
 def table(part: Any) -> str:
   """One table; it scrolls by itself where it is too wide."""
-  kinds = ['' if right else ' class="word"' for right in numeric(part.rows)]
-  cell = lambda tag, k, text: f'<{tag}{kinds[k]}>{html.escape(text)}</{tag.split()[0]}>'  # noqa: E731
+  left = [not right for right in numeric(part.rows)]
+
+  def cell(tag: str, k: int, text: str) -> str:
+    kinds = ['word'] * left[k] + ['long'] * (len(text) > LONG)
+    kind = f' class="{" ".join(kinds)}"' if kinds else ''
+    shown = html.escape(text) if k else re.sub(r'([._])', r'\1<wbr>', html.escape(text))  # names may be broken there
+    return f'<{tag}{kind}>{shown}</{tag.split()[0]}>'
+
   head = ''.join(cell('th scope="col"', k, text) for k, text in enumerate(part.heading))
   rows = [
     '<tr>' + ''.join(cell('td' if k else 'th scope="row"', k, text) for k, text in enumerate(row)) + '</tr>'

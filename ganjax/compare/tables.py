@@ -78,10 +78,10 @@ def overview(runs: Sequence[Run]) -> Table:
   for run in runs:
     first, device = run.courses[0], run.info.get('device') or {}
     machine = f'{device.get("devices", "?")} x {device.get("kind", "unknown")}'
-    size = f'{len(run.courses)} members' if first.member is not None else 'a lone run'
+    size = str(len(run.courses))
     rows.append([run.label, str(run.config.get('name', '')), size, f'{first.step:,}', f'{first.images:,}', duration(max(own.seconds for own in run.courses)),
                  number(first.steps_per_second), machine])  # fmt: skip
-  return Table('Runs', '', ['run', 'experiment', '', 'steps', 'images', 'time', 'steps/s', 'device'], rows)
+  return Table('Runs', '', ['run', 'experiment', 'members', 'steps', 'images', 'time', 'steps/s', 'device'], rows)
 
 
 def configs(runs: Sequence[Run]) -> Table:

@@ -16,6 +16,7 @@ from ganjax.data.spec import Source, Spec
 from ganjax.errors import ConfigError
 from ganjax.evals import metrics
 from ganjax.evals.features import open_extractor
+from ganjax.evaluate import chosen_steps
 from ganjax.images import replacing, to_uint8
 from ganjax.review.render import Neighbours, Sheet, page
 from ganjax.sample import Generate, Trained, load, sampler, with_average
@@ -31,14 +32,15 @@ MAX_REAL = 10_000  # training images that neighbours are looked for among
 CHUNK = 250  # rows at once
 
 
-def write_review(workdir: str | Path, *, checkpoints: Sequence[int] = (), num: int = 50, seed: int = 0,
+def write_review(workdir: str | Path, *, checkpoints: str = '', num: int = 50, seed: int = 0,
                  out: str | Path = 'review.html', member: int | None = None, ema: str | None = None,
                  features: str = '', weights: str | None = None) -> str:  # fmt: skip
   """Writes the review page of a run; says what it wrote.
 
   Args:
     workdir: of a training on images.
-    checkpoints: steps on the sheets; the last of them is the one under review. By default up to four, the newest last.
+    checkpoints: those on the sheets, see `evaluate.chosen_steps`; the last of them is the one under review. By default up
+      to four, the newest last.
     num: questions, half of them with a real image.
     seed: of the latents, the real images and their order.
     out: .html.
@@ -87,10 +89,10 @@ def write_review(workdir: str | Path, *, checkpoints: Sequence[int] = (), num: i
           f'`ganjax review --summarise FILE` reads the answers')  # fmt: skip
 
 
-def steps(workdir: str | Path, wanted: Sequence[int]) -> list[int | None]:
+def steps(workdir: str | Path, wanted: str) -> list[int | None]:
   """The steps that were asked for, or some that there are."""
   if wanted:
-    return list(wanted)
+    return chosen_steps(workdir, wanted)
   with Checkpoints(workdir, keep=1, lock=False) as there:
     found = there.steps()
   if not found:

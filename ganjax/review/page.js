@@ -44,6 +44,7 @@ function begin(event) {
   at('progress').max = page.trials.length;
   view('trial');
   show();
+  at('trial').focus({preventScroll: true});
   at('trial').scrollIntoView({block: 'nearest'});
 }
 
