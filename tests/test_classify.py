@@ -9,7 +9,7 @@ from ganjax.data.digits import digits
 from ganjax.evals import classify
 from ganjax.evals.classify import accuracy_score, augmentation_value
 
-STEPS = 24
+STEPS = 30
 
 
 @functools.cache
@@ -77,11 +77,11 @@ def test_sets_of_different_sizes_are_cut_to_the_smaller():
 
 
 def test_a_step_looks_at_equal_parts_and_passes_are_whole():
-  few, many = np.arange(100, 110), np.arange(64 * 7)
+  few, many, half = np.arange(1000, 1010), np.arange(7 * classify.BATCH // 2), classify.BATCH // 2
   rows = classify.draws([few, many], 7, 0)
-  assert rows.shape == (7, classify.BATCH)
-  assert sorted(rows[:, 64:].ravel()) == list(many)
-  counts = np.bincount(rows[:, :64].ravel() - 100)
+  assert rows.shape == (7, 2 * half)
+  assert sorted(rows[:, half:].ravel()) == list(many)
+  counts = np.bincount(rows[:, :half].ravel() - 1000)
   assert len(counts) == 10
   assert np.ptp(counts) <= 1
 
