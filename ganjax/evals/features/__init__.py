@@ -8,7 +8,19 @@ from typing import NamedTuple
 from ganjax.errors import unknown
 from ganjax.types import Array, Params
 
-NETWORKS = {'digits': 'digit_classifier', 'inception': 'inception'}  # name -> module
+# Name -> the module here, and what opens it if that isn't `open`.
+NETWORKS = {
+  'digits': 'digit_classifier',
+  'inception': 'inception',
+  'vgg16': 'vgg',
+  'alexnet': 'alexnet',
+  'resnet50': 'resnet',
+  'swav': 'resnet:open_swav',
+  'dinov2': 'vit',
+  'clip': 'vit:open_clip',
+  'cifar_resnet20': 'resnet:open_cifar20',
+  'cifar_resnet56': 'resnet:open_cifar56',
+}
 
 
 class Extractor(NamedTuple):
@@ -33,4 +45,5 @@ def open_extractor(name: str, weights: str | Path | None = None, resize: str | N
   """
   if name not in NETWORKS:
     raise unknown('--features', name, list(NETWORKS))
-  return importlib.import_module(f'ganjax.evals.features.{NETWORKS[name]}').open(weights, resize)
+  module, _, opening = NETWORKS[name].partition(':')
+  return getattr(importlib.import_module(f'ganjax.evals.features.{module}'), opening or 'open')(weights, resize)

@@ -22,13 +22,11 @@ from flax import traverse_util
 from jax import lax
 
 from ganjax.evals.features import Extractor
-from ganjax.evals.features.folding import folded
-from ganjax.evals.features.pooling import average_pool, max_pool
-from ganjax.evals.features.resize import resizer
-from ganjax.evals.features.weights import Source, opened
+from ganjax.evals.features.layers import Conv, average_pool, folded, max_pool
+from ganjax.evals.features.published import extractor
+from ganjax.evals.features.weights import Source
 from ganjax.interop.tensors import Tensors, expect, refuse
-from ganjax.ops import winograd
-from ganjax.ops.conv import conv, on_cpu
+from ganjax.ops.conv import on_cpu
 from ganjax.types import Array, Params
 
 SIZE, CLASSES, BN_EPSILON = 299, 1008, 1e-3
@@ -56,24 +54,6 @@ FIRST: dict[str, dict[str, int]] = {
   'Mixed_7b': {'branch1x1': 320, 'branch3x3_1': 384, 'branch3x3dbl_1': 448, 'branch_pool': 192},
   'Mixed_7c': {'branch1x1': 320, 'branch3x3_1': 384, 'branch3x3dbl_1': 448},
 }  # fmt: skip
-
-
-class Conv(nn.Module):
-  """Convolution, bias, ReLU."""
-
-  features: int
-  kernel: tuple[int, int]
-  stride: int = 1
-  padding: tuple[int, int] = (0, 0)  # rows, columns
-  relu: bool = True
-  fewer: bool = False  # see `convolve`
-
-  @nn.compact
-  def __call__(self, x: Array) -> Array:
-    w = self.param('kernel', nn.initializers.lecun_normal(), (*self.kernel, x.shape[-1], self.features))
-    b = self.param('bias', nn.initializers.zeros_init(), (self.features,))
-    y = convolve(x, w, self.stride, self.padding, self.fewer) + b
-    return nn.relu(y) if self.relu else y
 
 
 class First(nn.Module):
@@ -222,15 +202,6 @@ def one_by_one(apply: Callable[[Array], Any], x: Array) -> Any:
   return jax.tree.map(lambda y: y.swapaxes(0, 1).reshape(-1, *y.shape[2:]), lax.map(apply, parts))
 
 
-def convolve(x: Array, w: Array, stride: int, padding: tuple[int, int], fewer: bool) -> Array:
-  """A convolution; on the CPU, where `fewer`, a 3x3 one without padding with fewer products."""
-  if not (fewer and on_cpu()):
-    return conv(x, w, stride=stride, padding=tuple((p, p) for p in padding))
-  height, width = x.shape[1] - 2, x.shape[2] - 2
-  whole = jnp.pad(x, ((0, 0), (0, x.shape[1] % 2), (0, x.shape[2] % 2), (0, 0)))  # the algorithm takes even sizes
-  return winograd.forward(winograd.PLAIN, whole, w)[:, 1 : 1 + height, 1 : 1 + width]
-
-
 @functools.cache
 def places() -> tuple[dict[tuple[str, ...], dict[str, int]], dict[str, tuple[int, ...]]]:
   """Path of each convolution -> the published ones that it is made of, with their widths; and their shapes, OIHW."""
@@ -283,17 +254,9 @@ def open(weights: str | Path | None = None, resize: str | None = None) -> Extrac
 
   Raises: ConfigError for another way of resizing; DataError for weights that can't be had.
   """
-  resize = resize or 'tf1'
-  enlarge = resizer(resize, SIZE)
-  params, found = opened(SOURCE, weights, converted)
-  scale = halves if resize == 'pytorch-fid' else centred
-
-  def apply(params: Params, images: Array) -> dict[str, Array]:
-    """uint8 images [B, H, W, C] -> `OUTPUTS` by name, float32 [B, width]."""
-    with jax.default_matmul_precision('highest'):
-      return seen(params, scale(enlarge(images)))
-
-  return Extractor('inception', {'weights': found, 'resize': f'{resize} {SIZE}'}, OUTPUTS, apply, params)
+  way = resize or 'tf1'
+  scale = halves if way == 'pytorch-fid' else centred
+  return extractor('inception', SOURCE, weights, converted, seen, way, SIZE, scale, OUTPUTS)
 
 
 def centred(x: Array) -> Array:
