@@ -10,7 +10,7 @@ import pytest
 from parity import Fixture, close
 
 from ganjax.errors import ConfigError
-from ganjax.evals.features import Extractor, inception, resize
+from ganjax.evals.features import Extractor, inception, published, resize
 
 PACKAGES = {'torch_fidelity': 'tf1', 'pytorch_fid': 'pytorch-fid'}
 NAMES = {'2048': 'features'}  # theirs -> ours, where they differ
@@ -51,7 +51,7 @@ def network(tensors: dict[str, np.ndarray]) -> Iterator[Any]:
   counts = {f'{name}.bn.num_batches_tracked': np.zeros((), np.int64) for name in inception.places()[1]}
   params = inception.converted(tensors | counts)  # some versions of PyTorch store them
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(inception, 'opened', lambda *_: (params, 'sha256:0'))
+    patch.setattr(published, 'opened', lambda *_: (params, 'sha256:0'))
     yield inception.open
 
 
