@@ -60,6 +60,17 @@ def test_the_order_is_the_seeds_and_pages_differ_by_what_they_show():
   assert len({data['page'] for data in (same, other, data_of(whole(8, 0, step='2,000')))}) == 3
 
 
+def test_large_images_are_small_but_in_the_questions():
+  image = np.arange(4, dtype=np.uint8).reshape(1, 2, 2, 1) * 50
+  np.testing.assert_array_equal(render.small(image), image)
+  large = image.repeat(200, 1).repeat(200, 2)
+  assert render.small(large).shape == (1, 133, 133, 1)
+  np.testing.assert_array_equal(render.small(large)[:, [0, -1]][:, :, [0, -1]], image)
+  assert render.small(np.zeros((5, 3, 512, 384, 3), np.uint8)).shape == (5, 3, 128, 96, 3)
+  text = page(large.repeat(2, 0), large.repeat(2, 0), [Sheet('x', large)])
+  assert render.png(large[0]) in text
+
+
 def test_images_that_can_t_be():
   with pytest.raises(ValueError, match=r'reals: float64 \[2, 8, 8, 1\] given; uint8'):
     page(pictures(2) / 255, pictures(2))

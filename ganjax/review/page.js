@@ -25,6 +25,7 @@ function enlarge(image, size) {
   image.width = page.width * factor;
   image.height = page.height * factor;
   image.style.height = side > room ? 'auto' : ''; // keeps its shape where the window narrows it
+  image.style.imageRendering = side > room ? 'auto' : '';
 }
 
 function view(name) {

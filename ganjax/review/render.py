@@ -129,6 +129,15 @@ def png(image: np.ndarray) -> str:
   return 'data:image/png;base64,' + base64.b64encode(file.getvalue()).decode()
 
 
+def small(images: np.ndarray, side: int = 128) -> np.ndarray:
+  """uint8 [..., H, W, C] at most about `side` pixels wide, by averaging squares; only the questions need all pixels."""
+  factor = max(1, round(max(images.shape[-3:-1]) / side))
+  height, width = (size // factor for size in images.shape[-3:-1])
+  cut = images[..., : height * factor, : width * factor, :]
+  squares = cut.reshape(*images.shape[:-3], height, factor, width, factor, images.shape[-1])
+  return squares.mean((-4, -2)).round().astype(np.uint8)
+
+
 def part_html(part: str, tab: str, content: str) -> str:
   """A part behind its cover."""
   return (f'<section id="{part}" aria-label="{tab}" hidden><h2>{tab}</h2><div class="cover"><p>{COVER}</p>'
@@ -149,7 +158,8 @@ def sheet_html(sheets: Sequence[Sheet]) -> str:
 
 
 def strip(images: Images) -> np.ndarray:
-  """uint8 [N, H, W, C] -> [H, COLUMNS * (W + gap) - gap, C]: one row at native size, empty places blank."""
+  """uint8 [N, H, W, C] -> [H', COLUMNS * (W' + gap) - gap, C]: one row, empty places blank."""
+  images = small(images)
   count, height, width, channels = images.shape
   gap = max(1, width // 16)
   made = np.full((height, COLUMNS * (width + gap) - gap, channels), GAP_COLOR, np.uint8)
@@ -161,7 +171,7 @@ def strip(images: Images) -> np.ndarray:
 def neighbours_html(group: Neighbours) -> str:
   """A group of samples with their nearest training images."""
   out = [f'<h3>{html.escape(group.title)}</h3><div class="pairs">']
-  for sample, nearest, distances in zip(group.samples, group.nearest, group.distances, strict=True):
+  for sample, nearest, distances in zip(small(group.samples), small(group.nearest), group.distances, strict=True):
     cells = [f'<div><img src="{png(sample)}" alt="Sample"><span>sample</span></div><i></i>']
     for image, distance in zip(nearest, distances, strict=True):
       relative = distance / group.usual if group.usual else float('inf')
