@@ -21,7 +21,7 @@ ASKED = 'a step, steps (1000,2000), a range (1000:50000:5000), all, best or last
 
 
 def evaluate_run(workdir: str | Path, options: Mapping[str, Any], *, checkpoints: str = 'last', seed: int = 0, seeds: int = 1,
-                 member: int | None = None, ema: str | None = None, batches: int | None = None) -> str:  # fmt: skip
+                 member: int | None = None, ema: str | None = None) -> str:  # fmt: skip
   """Measures checkpoints of a run, adds the numbers to evaluation.json and metrics.jsonl, and tells them.
 
   Args:
@@ -32,7 +32,6 @@ def evaluate_run(workdir: str | Path, options: Mapping[str, Any], *, checkpoints
     seeds: more than one give intervals over them.
     member: of a population; by default all of them.
     ema: chooses among averages, see `sample.with_average`.
-    batches: instead of the config's `standing_statistics`.
 
   Raises: ConfigError, DataError, CheckpointError.
   """
@@ -46,10 +45,8 @@ def evaluate_run(workdir: str | Path, options: Mapping[str, Any], *, checkpoints
     members = range(len(own)) if own and member is None else [population.chosen(whole.config.population, member)]
     for m in members:
       trained = with_average(of_member(whole, m), ema)
-      if batches is not None:
-        trained.config.standing_statistics = batches
       trained, asked = prepared(trained, options)
-      key = fingerprint({'config': trained.config.to_dict(), 'spec': trained.spec.to_json()})
+      key = configs.fingerprint(whole.config)  # a phase may have a game of its own; members share theirs
       if key not in measurers:
         measurers[key] = Measurer(trained.config, trained.spec, trained.game, asked, parallel.own_mesh(), shown=True)
       for each in range(seed, seed + seeds):

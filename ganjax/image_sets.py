@@ -21,7 +21,7 @@ from ganjax.measure import BATCH, SMALL_BATCH, compatible, through
 from ganjax.progress import counting
 from ganjax.report import told
 
-OF_A_RUN = ('num', 'split', 'truncation')  # options that only a run's samples have
+OF_A_RUN = ('num', 'split', 'truncation', 'standing_statistics')  # options that only a run's samples have
 
 
 def compare_images(fake: str, real: str, options: Mapping[str, Any], out: str | None = None) -> str:
@@ -37,7 +37,9 @@ def compare_images(fake: str, real: str, options: Mapping[str, Any], out: str | 
   """
   for name in OF_A_RUN:
     if name in options:
-      raise ConfigError(f'--{name}', options[name], 'nothing with --fake and --real: all their images are used')
+      raise ConfigError(
+        f'--{name.replace("_", "-")}', options[name], 'nothing with --fake and --real: all their images are used'
+      )
   if out is not None and Path(out).suffix != '.json':
     raise ConfigError('--out', out, 'a file name that ends in .json')
   chosen = measures.named(options.get('metrics', ('fid',)))

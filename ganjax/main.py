@@ -226,7 +226,7 @@ def evaluated(options: argparse.Namespace) -> str:
   from ganjax.parallel import use_cache
 
   use_cache()
-  names = ('metrics', 'num', 'bootstrap', 'features', 'weights', 'resize', 'split', 'truncation')
+  names = ('metrics', 'num', 'bootstrap', 'features', 'weights', 'resize', 'split', 'truncation', 'standing_statistics')
   given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
   if options.fake or options.real:
     from ganjax.image_sets import compare_images
@@ -239,7 +239,7 @@ def evaluated(options: argparse.Namespace) -> str:
   from ganjax.evaluate import evaluate_run
 
   return evaluate_run(options.workdir, given, checkpoints=options.checkpoints, seed=options.seed, seeds=options.seeds,
-                      member=options.member, ema=options.ema, batches=options.standing_statistics)  # fmt: skip
+                      member=options.member, ema=options.ema)  # fmt: skip
 
 
 def start(options: argparse.Namespace, overrides: dict[str, Any]) -> None:

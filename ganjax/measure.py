@@ -38,12 +38,14 @@ class Options(NamedTuple):
   split: str = ''  # of the real data
   num: int = 1000
   bootstrap: int = 0  # resamples for intervals
+  standing_statistics: int = 0  # batches that batch statistics are taken from anew
   truncation: float | None = None  # what the game that is measured does, for the protocol
 
   @classmethod
   def of(cls, config: ConfigDict) -> 'Options':
     """As a config says."""
-    return cls(**{name: config[f'evaluate_{name}'] for name in cls._fields if f'evaluate_{name}' in config})
+    given = {name: config[f'evaluate_{name}'] for name in cls._fields if f'evaluate_{name}' in config}
+    return cls(**given, standing_statistics=config.standing_statistics)
 
 
 class Result(NamedTuple):
@@ -105,7 +107,7 @@ class Measurer:
     self.extractor = self.opened()
     self.size = BATCH if self.extractor is None or self.extractor.name == 'digits' else SMALL_BATCH
     self.program = parallel.over_rows(self.generate_and_see, mesh, self.size)
-    self.settle = standing.settler(game, config.standing_statistics, config.batch_size)
+    self.settle = standing.settler(game, options.standing_statistics, config.batch_size)
 
   def __call__(self, state: TrainState, seed: int) -> Result:
     """Samples of `seed` against the data."""
@@ -216,7 +218,7 @@ class Measurer:
       'real': {} if real is None else {'split': real.split, 'num': len(real.source), 'hash': real.hash},
       'fake': {
         'num': self.options.num, 'seed': seed, 'average': next(iter(state.ema), None),
-        'standing_statistics': self.config.standing_statistics, 'truncation': self.options.truncation,
+        'standing_statistics': self.options.standing_statistics, 'truncation': self.options.truncation,
       },
       'images': {} if real is None else {'shape': list(self.spec.shape), 'pixels': 'uint8'},
       'features': {} if self.extractor is None else {'network': self.extractor.name, **self.extractor.protocol},
