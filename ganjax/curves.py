@@ -146,8 +146,9 @@ def mark(axes: Any, found: Mapping[str, Curve], names: Mapping[str, str], best_m
     top = way and convergence.best(found[name], way)
     if top:
       axes.plot(top.images / unit, top.value, 'o', markersize=10, fillstyle='none', color='tab:green', label='best')
+      inwards = 'left' if top.images < found[name][0].mean() else 'right'
       axes.annotate(f'{top.value:.4g}', (top.images / unit, top.value), xytext=(0, 9 if way == 'min' else -16),
-                    textcoords='offset points', ha='right', color='tab:green', fontsize='small')  # fmt: skip
+                    textcoords='offset points', ha=inwards, color='tab:green', fontsize='small')  # fmt: skip
 
 
 def line(axes: Any, x: np.ndarray, y: np.ndarray, label: str) -> str:
