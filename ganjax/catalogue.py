@@ -46,10 +46,16 @@ def catalogue() -> str:
     parts.append(section(f'{kind.title} ({kind.field})', lines))
   measured = ((name, first_line(measure.compute.__doc__)) for name, measure in MEASURES.items())
   parts.append(section('Metrics (evaluate_metrics, --metrics)', measured))
-  folder = Path(features.__file__).parent
-  networks = ((name, docstring(folder / f'{module}.py')) for name, module in features.NETWORKS.items())
+  networks = ((name, opening(place)) for name, place in features.NETWORKS.items())
   parts.append(section('Feature networks (evaluate_features, --features)', networks))
   return '\n\n'.join(parts)
+
+
+def opening(place: str) -> str:
+  """What is told of a feature network: by the function that opens it."""
+  module, _, function = place.partition(':')
+  found = getattr(importlib.import_module(f'ganjax.evals.features.{module}'), function or 'open')
+  return first_line(getattr(found, 'func', found).__doc__)  # of a partial: what it is of
 
 
 def fields_of(entry: Any) -> dict[str, Field]:

@@ -50,6 +50,8 @@ def defaults() -> ConfigDict:
   config.evaluate_features = ''  # the feature network: 'inception', ...; '': what suits the data
   config.evaluate_weights = ''  # its weights in a file of yours
   config.evaluate_resize = ''  # how images are brought to its size; '': as the network's published code does
+  config.evaluate_lpips = ''  # a file of LPIPS's linear layers for VGG16
+  config.evaluate_lpips_weights = ''  # a file of VGG16, instead of torchvision's published weights
   config.evaluate_split = ''  # of the real data: 'train', 'test' or 'all'
   config.standing_statistics = (
     0  # batches that G's batch statistics are taken from anew for samples; 0: the running ones

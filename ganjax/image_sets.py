@@ -21,7 +21,14 @@ from ganjax.measure import BATCH, SMALL_BATCH, compatible, through
 from ganjax.progress import counting
 from ganjax.report import told
 
-OF_A_RUN = ('num', 'split', 'truncation', 'standing_statistics')  # options that only a run's samples have
+OF_A_RUN = (
+  'num',
+  'split',
+  'truncation',
+  'standing_statistics',
+  'lpips',
+  'lpips_weights',
+)  # options that only a run's samples have
 
 
 def compare_images(fake: str, real: str, options: Mapping[str, Any], out: str | None = None) -> str:
@@ -84,7 +91,7 @@ def compare_images(fake: str, real: str, options: Mapping[str, Any], out: str | 
 
 def unfit(name: str, measure: measures.Measure, sets: Mapping[str, ImageSet]) -> None:
   """Raises ConfigError where a measure can't be taken of these sets."""
-  if 'row' in measure.rows or name in measures.HELD_OUT:
+  if 'row' in measure.rows or name in measures.HELD_OUT or measure.walks or measure.distance:
     raise ConfigError('--metrics', name, 'others: it is of a run and its data')
   for images in sets.values():
     if 'label' in measure.rows and images.labels is None:

@@ -100,6 +100,10 @@ def parser() -> argparse.ArgumentParser:
   evaluate.add_argument('--features', metavar='NAME', help='feature network (default: what suits the data)')
   evaluate.add_argument('--weights', metavar='FILE', help='its weights, where the published ones are not to be fetched')
   evaluate.add_argument('--resize', metavar='HOW', help="how images are brought to the network's size")
+  evaluate.add_argument('--lpips', metavar='FILE', help="LPIPS's linear layers for VGG16, for ppl, ppl_w and lpips")
+  evaluate.add_argument(
+    '--lpips-weights', metavar='FILE', help="VGG16's weights, where torchvision's are not to be fetched"
+  )
   evaluate.add_argument('--split', metavar='SPLIT', help='real data: train, test or all')
   evaluate.add_argument('--truncation', type=float, metavar='PSI', help='as of `ganjax sample`')
   export = command('export', "Write a checkpoint's parameters to a .safetensors file that `ganjax import` reads.")
@@ -226,7 +230,19 @@ def evaluated(options: argparse.Namespace) -> str:
   from ganjax.parallel import use_cache
 
   use_cache()
-  names = ('metrics', 'num', 'bootstrap', 'features', 'weights', 'resize', 'split', 'truncation', 'standing_statistics')
+  names = (
+    'metrics',
+    'num',
+    'bootstrap',
+    'features',
+    'weights',
+    'resize',
+    'split',
+    'truncation',
+    'standing_statistics',
+    'lpips',
+    'lpips_weights',
+  )
   given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
   if options.fake or options.real:
     from ganjax.image_sets import compare_images

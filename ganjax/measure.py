@@ -6,15 +6,16 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from ml_collections import ConfigDict
 
-from ganjax import log, parallel, standing
+from ganjax import config as configs
+from ganjax import log, parallel, standing, walking
 from ganjax.data.sources import open_source
 from ganjax.data.spec import Spec
 from ganjax.errors import ConfigError
 from ganjax.evals import measures
-from ganjax.evals.features import Extractor, open_extractor
+from ganjax.evals.features import Extractor, lpips, open_extractor
+from ganjax.evals.features.lpips import Lpips
 from ganjax.evals.measures import Measure, View, Walk
 from ganjax.evals.reals import Reals, open_reals, see
 from ganjax.evals.stream import FINITE, Rows, Seen, look
@@ -35,6 +36,8 @@ class Options(NamedTuple):
   features: str = ''  # a network of `evals.features`
   weights: str = ''  # a file instead of the published weights
   resize: str = ''
+  lpips: str = ''  # a file of LPIPS's linear layers, of version 0.1, for VGG16
+  lpips_weights: str = ''  # a file of VGG16 instead of the published weights
   split: str = ''  # of the real data
   num: int = 1000
   bootstrap: int = 0  # resamples for intervals
@@ -106,6 +109,8 @@ class Measurer:
     self.needs = measures.needs(self.chosen, bool(options.bootstrap))
     self.extractor = self.opened()
     self.size = BATCH if self.extractor is None or self.extractor.name == 'digits' else SMALL_BATCH
+    self.lpips = self.opened_lpips()
+    self.distance = self.lpips and partial(jax.jit(self.lpips.distance), self.lpips.params)
     self.program = parallel.over_rows(self.generate_and_see, mesh, self.size)
     self.settle = standing.settler(game, options.standing_statistics, config.batch_size)
 
@@ -118,7 +123,7 @@ class Measurer:
     with self.counting('samples', self.options.num) as tell:
       fake = look(self.priors(seed), partial(self.program, held), self.needs, tell=tell)
     real, train = (fake, 0) if self.reals is None else (self.seen, self.reals.train)
-    view = View(real, fake, train, dict(self.spec.extra), self.walk(held, seed))
+    view = View(real, fake, train, dict(self.spec.extra), self.walk(held, seed), self.distance)
     values = measures.compute(view, self.chosen)
     return Result(values, measures.intervals(view, self.chosen, self.options.bootstrap), self.protocol(state, seed))
 
@@ -137,8 +142,12 @@ class Measurer:
     """Why something can't be measured here, or ''."""
     if ('row' in measure.rows) != (self.spec.name == 'mixture'):
       return 'it is of points from a mixture' if 'row' in measure.rows else 'it is of images'
+    if measure.styles and not hasattr(configs.generator(self.config, self.spec), 'styles'):
+      return f'the generator {self.config.generator.name!r} has no styles'
     if measure.walks and 'latent' not in self.drawn:
       return 'it walks among latents, and this game has none'
+    if measure.distance and min(self.spec.shape[:2]) < 16:
+      return f'LPIPS takes images of 16 pixels or more, and these are of {min(self.spec.shape[:2])}'
     if 'label' in measure.rows and 'label' not in self.drawn:
       return 'its samples are asked for by class, and this game is not conditional'
     if name in measures.HELD_OUT and (self.reals is None or self.reals.split != 'all'):
@@ -160,6 +169,16 @@ class Measurer:
     extractor = open_extractor(self.options.features, self.options.weights or None, self.options.resize or None)
     compatible(extractor, self.chosen)
     return extractor
+
+  def opened_lpips(self) -> Lpips | None:
+    """The distance between images, with VGG16, where a measure asks for it."""
+    if not any(measure.distance for measure in self.chosen.values()):
+      return None
+    if not self.options.lpips:
+      raise ConfigError(
+        '--lpips', '', "a file with LPIPS's linear layers, version 0.1 (vgg.pth of PerceptualSimilarity)"
+      )
+    return lpips.open(self.options.lpips, self.options.lpips_weights or None, 'vgg')
 
   @cached_property
   def reals(self) -> Reals | None:
@@ -186,17 +205,11 @@ class Measurer:
       yield {name: x[first : first + self.size] for name, x in drawn.items()}
 
   def walk(self, held: Any, seed: int) -> Walk | None:
-    """The generator to walk through. Labels stay with a row's place in its batch, as walks need it."""
+    """The generator to walk through, where a measure does."""
     if not any(measure.walks for measure in self.chosen.values()):
       return None
-    prior = next(self.priors(seed))
-    others = {name: np.resize(x, (self.size, *x.shape[1:])) for name, x in prior.items() if name != 'latent'}
-
-    def see(latents: np.ndarray) -> Array:
-      rows: Any = {name: x[: len(latents)] for name, x in others.items()}
-      return self.program(held, rows | {'latent': latents})['features'][: len(latents)]
-
-    return Walk(np.concatenate([rows['latent'] for rows in self.priors(seed)]), see)
+    see = lambda rows: self.program(held, rows)['features']  # noqa: E731
+    return walking.walk(self.config, self.spec, self.game, self.mesh, self.size, held, list(self.priors(seed)), see)
 
   def generate_and_see(self, held: tuple[Params, Extras, Params], prior: Batch) -> Batch:
     """Samples, rounded to pixels as an image file would, and what the network sees of them."""
@@ -222,6 +235,7 @@ class Measurer:
       },
       'images': {} if real is None else {'shape': list(self.spec.shape), 'pixels': 'uint8'},
       'features': {} if self.extractor is None else {'network': self.extractor.name, **self.extractor.protocol},
+      'lpips': {} if self.lpips is None else {'network': self.lpips.name, **self.lpips.protocol},
       'metrics': {name: dict(measure.options) for name, measure in self.chosen.items()},
       'versions': log.versions(),
     }  # fmt: skip

@@ -15,7 +15,7 @@ GAME = BASE | {'losses', 'terms', 'augment', 'conditioning', 'stabilizers', 'ops
 STEP = BASE | {'ops', 'state', 'step'}
 LEAVES = BASE | {'state', 'snapshot', 'intact'}
 TRAIN = GAME | STEP | LEAVES | {
-  'games', 'optim', 'parallel', 'population', 'evals', 'checkpoint', 'log', 'images', 'monitor', 'record', 'run', 'sample', 'check', 'refine', 'posthoc', 'standing', 'latents', 'videos', 'measure',
+  'games', 'optim', 'parallel', 'population', 'evals', 'checkpoint', 'log', 'images', 'monitor', 'record', 'run', 'sample', 'check', 'refine', 'posthoc', 'standing', 'latents', 'videos', 'measure', 'walking',
 }  # fmt: skip
 ALLOWED = {
   'errors': set(),
@@ -68,7 +68,8 @@ ALLOWED = {
   'assemble': TRAIN | {'fields'},
   'resume': TRAIN | {'assemble', 'fields'},
   'train': TRAIN | {'assemble', 'resume', 'fields'},
-  'measure': GAME | LEAVES | {'evals', 'log', 'parallel', 'progress', 'sample', 'standing'},
+  'measure': GAME | LEAVES | {'evals', 'log', 'parallel', 'progress', 'sample', 'standing', 'walking'},
+  'walking': GAME | {'evals', 'parallel'},
   'report': BASE | {'evals'},
   'evaluate': TRAIN | {'report', 'train'},
   'image_sets': TRAIN | {'measure', 'report', 'progress'},

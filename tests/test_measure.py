@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from ganjax import config as configs
-from ganjax import measure, parallel
+from ganjax import measure, parallel, sample
 from ganjax.data.digits import digits
 from ganjax.data.mixture import mixture
 from ganjax.data.spec import Spec
 from ganjax.errors import ConfigError, DataError
 from ganjax.evals import protocol
+from ganjax.evals.features.lpips import Lpips
+from ganjax.evals.walks import trimmed_mean
 from ganjax.state import TrainState
 from ganjax.types import Game
 
@@ -145,6 +147,7 @@ def test_the_protocol_tells_what_results_must_share(held_out):
     ({'metrics': ('nearer',), 'split': 'train'}, "--metrics: given 'nearer'.*--split=all"),
     ({'metrics': ('cmmd',)}, "--features: given 'digits', valid: 'clip'"),
     ({'metrics': ('neighbourhoods',)}, "--metrics: given 'neighbourhoods'.*latents"),
+    ({'metrics': ('ppl',)}, "--metrics: given 'ppl'"),
     ({'metrics': ('modes',)}, "--metrics: given 'modes'.*mixture"),
     ({'split': 'validation'}, "--split: given 'validation'.*train, test, all"),
     ({'metrics': ('fid',), 'features': 'incepton'}, "--features: given 'incepton'"),
@@ -181,6 +184,40 @@ def test_neighbourhoods_of_a_generator(held_out):
   assert smooth['eval/neighbour_share'] > 0.95
 
 
+@pytest.mark.slow
+def test_walks_through_a_style_based_generator(monkeypatch):
+  """Path lengths in z and w, and LPIPS of pairs; here with squared differences in LPIPS's place."""
+  squares = Lpips('squares', {'weights': 'none'}, lambda params, a, b: ((a - b) ** 2).mean((1, 2, 3)), {})
+  monkeypatch.setattr(measure.lpips, 'open', lambda *_: squares)
+  config = configs.load('stylegan2_digits:smoke', {})
+  spec = digits(split='train', resolution=16).spec
+  game = configs.game(config, spec)
+  state = sample.initializer(config, spec, game, configs.rules(config, game))()
+  options = measure.Options(metrics=('ppl', 'ppl_w', 'lpips'), num=120, split='test', lpips='given')
+  found = measure.Measurer(config, spec, game, options, parallel.make_mesh(2))(state, 0)
+  assert found.protocol['lpips'] == {'network': 'squares', 'weights': 'none'}
+  assert 0 < found.values['eval/lpips'] < found.values['eval/lpips_real']
+  again = measure.Measurer(config, spec, game, options, parallel.make_mesh(1))(state, 0)
+  assert found.values == pytest.approx(again.values, rel=1e-2)  # differences of 1e-4 in single precision
+  # As defined, on the styles themselves: a step of 1e-3 is well above rounding, and the paths are smooth.
+  net = configs.generator(config, spec)
+  variables = {'params': sample.averaged(state)['g'], **state.extras['g']}
+  w = net.apply(variables, game.prior(jax.random.key(0), 120, None)['latent'], method='styles')
+  make = jax.jit(lambda w: net.apply(variables, w, method='synthesize'))
+  a, b = make(w[:60]), make(w[:60] + 1e-3 * (w[60:] - w[:60]))
+  lengths = np.asarray(((a - b) ** 2).mean((1, 2, 3))) / 1e-6
+  assert found.values['eval/ppl_w'] == pytest.approx(trimmed_mean(lengths), rel=0.1)
+
+
+@pytest.mark.slow
+def test_classifiers_learn_from_samples(held_out):
+  train = digits(split='train').get(np.arange(1500))
+  game = showing(scaled(train['image']), train['label'])
+  values = measured(game, num=1500, metrics=('cas',)).values
+  assert values['eval/classification_accuracy'] == pytest.approx(values['eval/classification_accuracy_real'], abs=0.04)
+  assert values['eval/classification_accuracy'] > 0.9
+
+
 def test_a_class_that_is_missing_is_named(held_out):
   images, labels = held_out
   with pytest.raises(DataError, match='class_frechet: fake_labels: class 3 has 0'):
@@ -204,7 +241,7 @@ def test_nothing_is_measured_by_default_where_nothing_suits():
 
 def test_a_training_names_fields_of_its_config(held_out):
   config = configs.complete({'data': {'name': 'digits'}, 'evaluate_metrics': ('kid',), 'evaluate_num': 50})
-  with pytest.raises(ConfigError, match='config.evaluate_num: given 50, valid: at least 1000'):
+  with pytest.raises(ConfigError, match=r'config\.evaluate_num: given 50, valid: at least 1000'):
     measure.measurer(config, DIGITS, showing(held_out[0]), measure.Options.of(config))
 
 

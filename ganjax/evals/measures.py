@@ -6,10 +6,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ganjax.errors import ConfigError, DataError, GanjaxError, unknown
-from ganjax.evals import metrics, walks
+from ganjax.evals import classify, metrics, walks
 from ganjax.evals.stream import Needs, Seen, resampled
 
 KID = {'subsets': 100, 'subset_size': 1000, 'seed': 2020}
+PPL = {'epsilon': 1e-4}  # as `walks.path_length` has it
+LPIPS_PAIRS = 1000
 SPLITS = 10  # of the inception score
 PRDC_K, PRECISION_RECALL_K = 5, 3
 
@@ -17,11 +19,18 @@ PRDC_K, PRECISION_RECALL_K = 5, 3
 OWN = frozenset(('image', 'label', 'row'))  # what comes from the examples themselves, not from a network
 
 
-class Walk(NamedTuple):
-  """A generator to walk through, not only its samples."""
+Latents = np.ndarray  # [B, Z], or styles [B, L, W]
 
-  latents: np.ndarray  # [N, Z], independent draws from the prior
-  see: Callable[[np.ndarray], Any]  # latents [B, Z] -> features [B, D]
+
+class Walk(NamedTuple):
+  """A generator to walk through, not only its samples. Labels stay with a row's place in its batch."""
+
+  latents: Latents  # [N, Z], independent draws from the prior
+  size: int  # of a batch
+  see: Callable[[Latents], Any]  # latents [B, Z] -> features [B, D]
+  make: Callable[[Latents], Any]  # latents [B, Z] -> images [B, H, W, C] in [-1, 1]
+  styles: Callable[[Latents], Any] | None = None  # latents [B, Z] -> styles [B, L, W], of a style-based generator
+  make_of_styles: Callable[[Latents], Any] | None = None
 
 
 class View(NamedTuple):
@@ -32,6 +41,7 @@ class View(NamedTuple):
   train: int  # so many of the real rows are what was trained on; those behind them were held out
   facts: Mapping[str, Any]  # of the data, such as a mixture's centres
   walk: Walk | None = None  # where a measure asks for it
+  distance: Callable[[Any, Any], Any] | None = None  # LPIPS of images [B, H, W, C] in [-1, 1] -> [B], likewise
 
 
 class Measure(NamedTuple):
@@ -44,6 +54,8 @@ class Measure(NamedTuple):
   options: Mapping[str, Any] = {}
   resamples: bool = True  # quick enough to be bootstrapped
   walks: bool = False  # reads `View.walk`
+  styles: bool = False  # reads the styles in it
+  distance: bool = False  # reads `View.distance`
   network: str = ''  # the only feature network that it is defined for
 
 
@@ -160,7 +172,64 @@ def spectrum(view: View) -> dict[str, float]:
 def neighbourhoods(view: View) -> dict[str, float]:
   """Whether a small step among latents makes a small step in features."""
   assert view.walk is not None
-  return walks.neighbourhoods(view.walk.see, view.walk.latents)
+  return walks.neighbourhoods(view.walk.see, view.walk.latents, batch_size=view.walk.size)
+
+
+def ppl(view: View) -> dict[str, float]:
+  """Perceptual path length in z, full paths (Karras et al. 2019, eq. 2), by LPIPS with VGG16."""
+  walk = view.walk
+  assert walk is not None
+  assert view.distance is not None
+  ends = halves(walk.latents)
+  t = np.random.default_rng(0).uniform(size=len(ends[0]))
+  return {'ppl': walks.trimmed_mean(walks.path_length(walk.make, view.distance, *ends, t, batch_size=walk.size))}
+
+
+def ppl_w(view: View) -> dict[str, float]:
+  """Perceptual path length in w, at the ends of paths (Karras et al. 2020, StyleGAN 2), by LPIPS with VGG16."""
+  walk = view.walk
+  assert walk is not None
+  assert view.distance is not None
+  assert walk.styles is not None
+  assert walk.make_of_styles is not None
+  ends = halves(walks.batched('styles', walk.styles, walk.size, walk.latents))
+  found = walks.path_length(walk.make_of_styles, view.distance, *ends, np.zeros(len(ends[0])), spherical=False,
+                            batch_size=walk.size)  # fmt: skip
+  return {'ppl_w': walks.trimmed_mean(found)}
+
+
+def halves(x: Latents) -> tuple[Latents, Latents]:
+  """Where paths begin and where they lead: each row serves once."""
+  count = len(x) // 2
+  return x[:count], x[count : 2 * count]
+
+
+def lpips(view: View) -> dict[str, float]:
+  """LPIPS of random pairs of samples: the higher, the more varied; beside it, that of real images."""
+  assert view.distance is not None
+  found = {}
+  for name, seen in {'lpips': view.fake, 'lpips_real': view.real}.items():
+    order = np.random.default_rng(0).permutation(seen.size)[: 2 * LPIPS_PAIRS]
+    pairs = halves(seen.rows['image'][order].astype(np.float32) / 127.5 - 1)
+    found[name] = float(walks.batched('LPIPS', view.distance, walks.BATCH, *pairs).mean())
+  return found
+
+
+def cas(view: View) -> dict[str, float]:
+  """Classification accuracy score (Ravuri & Vinyals 2019): learns from samples, is tested on held-out data."""
+  return classify.accuracy_score(*labelled(view))
+
+
+def augmentation(view: View) -> dict[str, float]:
+  """What samples add to few or many real images for a classifier."""
+  return classify.augmentation_value(*labelled(view))
+
+
+def labelled(view: View) -> list[np.ndarray]:
+  """Images and labels: of samples, of training data, of held-out data."""
+  real, fake = view.real.rows, view.fake.rows
+  parts = [(fake, slice(None)), (real, slice(view.train)), (real, slice(view.train, None))]
+  return [rows[name][part] for rows, part in parts for name in ('image', 'label')]
 
 
 def modes(view: View) -> dict[str, float]:
@@ -197,9 +266,14 @@ MEASURES: dict[str, Measure] = {
   'swd': Measure(swd, rows=('image',), resamples=False),
   'spectrum': Measure(spectrum, rows=('image',), resamples=False),
   'neighbourhoods': Measure(neighbourhoods, rows=('features',), least=3, resamples=False, walks=True),
+  'ppl': Measure(ppl, least=100, resamples=False, walks=True, distance=True, options=PPL),
+  'ppl_w': Measure(ppl_w, least=100, resamples=False, walks=True, styles=True, distance=True, options=PPL),
+  'lpips': Measure(lpips, rows=('image',), resamples=False, distance=True, options={'pairs': LPIPS_PAIRS}),
+  'cas': Measure(cas, rows=('image', 'label'), resamples=False, options={'steps': classify.STEPS}),
+  'augmentation': Measure(augmentation, rows=('image', 'label'), resamples=False, options={'steps': classify.STEPS}),
   'modes': Measure(modes, rows=('row',)),
 }  # fmt: skip
-HELD_OUT = ('copying', 'nearer')  # they compare training data with data that were held out
+HELD_OUT = ('augmentation', 'cas', 'copying', 'nearer')  # they compare training data with data that were held out
 ALIASES = {'fid': 'frechet', 'inception_score': 'is', 'precision_recall': 'pr'}
 
 

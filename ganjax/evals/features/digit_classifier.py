@@ -12,7 +12,10 @@ from ganjax.types import Array, Params
 
 
 def open(weights: str | Path | None = None, resize: str | None = None) -> Extractor:  # noqa: A001
-  """The classifier; it comes with the package. Raises ConfigError for other weights or another way of resizing."""
+  """The digit classifier that comes with the package: for small grey images.
+
+  Raises ConfigError for other weights or another way of resizing.
+  """
   if weights is not None:
     raise ConfigError('--weights', str(weights), "nothing: the digit classifier's weights come with the package")
   if resize not in (None, 'area'):

@@ -245,7 +245,7 @@ def converted(tensors: Tensors) -> Params:
 
 
 def open(weights: str | Path | None = None, resize: str | None = None) -> Extractor:  # noqa: A001
-  """The network with its published weights.
+  """Inception-V3 as the FID uses it (Heusel et al. 2017, arXiv:1706.08500), with its published weights.
 
   Args:
     weights: a local file instead of the published one.
