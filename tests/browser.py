@@ -38,9 +38,9 @@ class Browser:
   """One window: `open`, `run` JavaScript, `press` keys, `click`, `shot`. What pages ask the network for is in `asked`."""
 
   def __init__(self, downloads: Path) -> None:
-    own = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    path, own = found(), tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
     (to_browser, self.write), (self.read, from_browser) = os.pipe(), os.pipe()
-    words = [found(), *FLAGS, f'--user-data-dir={own.name}', 'about:blank']
+    words = [path, *FLAGS, f'--user-data-dir={own.name}', 'about:blank']
     self.process = subprocess.Popen(
       [sys.executable, '-SE', '-c', START, str(to_browser), str(from_browser), *words],
       pass_fds=(to_browser, from_browser),
