@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -63,6 +64,30 @@ def compare(network: Any, package: str, images: str) -> dict[str, float]:
   assert {name: x.shape for name, x in seen.items()} == {name: (4, width) for name, width in opened.outputs.items()}
   wanted = fixture.group(f'out/{package}/{images}/')
   return {name: close(seen[NAMES.get(name, name)], x) for name, x in wanted.items() if not name.startswith('resized')}
+
+
+@pytest.mark.slow
+def test_spatial_is_a_part_of_mixed_6d(network: Any, tensors: dict[str, np.ndarray], tmp_path: Path) -> None:
+  """TensorFlow's mixed_6 is PyTorch's Mixed_6d; its first channels are those of its 1x1 convolution, mixed_6/conv."""
+  torch = pytest.importorskip('torch')
+  module = pytest.importorskip('torch_fidelity.feature_extractor_inceptionv3')
+  torch.save({name: torch.from_numpy(x) for name, x in tensors.items()}, tmp_path / 'i.pth')
+  theirs, seen = module.FeatureExtractorInceptionV3('i', ['2048'], str(tmp_path / 'i.pth')), []
+  theirs.Mixed_6d.branch1x1.register_forward_hook(lambda *found: seen.append(found[2]))
+  x = picture(0, 40, 30, 5, 5)
+  theirs(torch.from_numpy(x.transpose(0, 3, 1, 2).copy()))
+  opened: Extractor = network()
+  spatial = jax.jit(opened.apply)(opened.params, x)['spatial']
+  close(spatial, seen[0][:, :7].permute(0, 2, 3, 1).reshape(4, -1).numpy())
+
+
+@pytest.mark.slow
+def test_the_same_on_several_devices(network: Any) -> None:
+  opened: Extractor = network()
+  x = picture(0, 32, 32, 4, 4).repeat(2, 0)
+  mesh = jax.make_mesh((8,), ('data',), axis_types=(jax.sharding.AxisType.Auto,))
+  spread = jax.device_put(x, jax.NamedSharding(mesh, jax.P('data')))
+  close(jax.jit(opened.apply)(opened.params, spread), dict(jax.jit(opened.apply)(opened.params, x)), 1e-5)
 
 
 def picture(seed: int, h: int, w: int, rows: int, columns: int) -> np.ndarray:

@@ -64,3 +64,8 @@ def test_as_pytorch_interpolates() -> None:
       )
       if mode != 'area':  # PyTorch's areas are whole pixels
         np.testing.assert_allclose(resizer(way, size)(x), wanted.permute(0, 2, 3, 1).numpy(), atol=1e-3)
+
+
+def test_refuses_other_channels() -> None:
+  with pytest.raises(ValueError, match=r'images: shape \(1, 8, 8, 4\) given; valid is \[B, H, W, 1 or 3\]'):
+    resizer('tf1', 16)(np.zeros((1, 8, 8, 4), np.uint8))

@@ -113,8 +113,10 @@ def resizer(name: str, size: int) -> Callable[[Array], Array]:
 
 def resized(way: Way, size: int, images: Array) -> Array:
   """What `resizer` returns."""
+  if images.ndim != 4 or images.shape[-1] not in (1, 3):
+    raise ValueError(f'images: shape {images.shape} given; valid is [B, H, W, 1 or 3]')
   x = images.astype(jnp.float32)
-  x = x if x.shape[-1] == 3 else jnp.repeat(x[..., :1], 3, -1)
+  x = jnp.repeat(x, 3 // x.shape[-1], -1)
   height, width = x.shape[1:3]
   if (height, width) == (size, size):
     return x
