@@ -179,9 +179,9 @@ def test_what_can_t_be_compared(tmp_path):
       compare_runs([a], level=[level])
   with pytest.raises(ConfigError, match=r'\.csv or \.html'):
     compare_runs([a], tmp_path / 'x.png')
-  with pytest.raises(ConfigError, match='given twice'):
+  with pytest.raises(DataError, match='given twice'):
     compare_runs([a, tmp_path / 'empty' / '..' / 'a'])
-  with pytest.raises(ConfigError, match='workdirs'):
+  with pytest.raises(DataError, match='workdirs'):
     compare_runs([])
 
 

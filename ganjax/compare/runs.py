@@ -58,11 +58,11 @@ def read_runs(paths: Sequence[str | Path]) -> list[Run]:
 
 
 def labelled(paths: Sequence[Path]) -> list[str]:
-  """The shortest ends of the paths that tell them apart. Raises ConfigError for one that is given twice."""
+  """The shortest ends of the paths that tell them apart. Raises DataError for one that is given twice."""
   whole = [path.resolve() for path in paths]
   for path in whole:
     if whole.count(path) > 1:
-      raise ConfigError('RUN', str(path), 'different runs: this one is given twice')
+      raise DataError(f'{path}: given twice; runs that are compared are different ones')
   for depth in range(1, max(len(path.parts) for path in whole)):
     names = ['/'.join(path.parts[-depth:]) for path in whole]
     if len(set(names)) == len(names):

@@ -26,7 +26,7 @@ from ganjax.compare.runs import (
   way_of,
 )
 from ganjax.convergence import short
-from ganjax.errors import ConfigError
+from ganjax.errors import ConfigError, DataError
 from ganjax.evals import protocol
 from ganjax.images import replacing
 from ganjax.progress import duration
@@ -55,7 +55,7 @@ def compare_runs(paths: Sequence[str | Path], out: str | Path | None = None, lev
   if path is not None and path.suffix not in ('.csv', '.html'):
     raise ConfigError('--out', str(out), 'a file name that ends in .csv or .html')
   if not paths:
-    raise ConfigError('RUN', (), 'workdirs of trainings')
+    raise DataError('no runs to compare; valid: workdirs of trainings')
   runs = read_runs(paths)
   wanted = levels(level, runs)
   if path is None:
