@@ -106,6 +106,7 @@ def test_many_rows_are_summed_in_parts(monkeypatch):
   x = normal(100, [0] * 3, 1).astype(np.float32)
   expected = metrics.Moments.of(x)
   monkeypatch.setattr(frechet, 'CHUNK', 7)
+  monkeypatch.setattr(frechet, 'GATHERED', 7)
   for found in (metrics.Moments.of(x), metrics.Moments.streamed([x[:3], x[3:20], x[20:]])):
     np.testing.assert_allclose(found.scatter, expected.scatter, rtol=1e-12)
   with pytest.raises(ValueError, match='batches: none given'):

@@ -9,7 +9,8 @@ from scipy import linalg
 
 from ganjax.evals.metrics import checked
 
-CHUNK = 4096  # rows that are held in float64 at a time
+CHUNK = 1024  # rows that are held in float64 at a time
+GATHERED = 4096  # rows for which a stream waits
 SMALL = 1000  # up to here singular values are taken directly, not through squares
 
 
@@ -30,11 +31,11 @@ class Moments:
     """Of rows [N >= 1, D]. Raises ValueError for another shape or values that are not finite."""
     x = checked.rows('features', x)
     mean = x.mean(0, dtype=np.float64)
-    scatter = np.zeros((x.shape[1],) * 2)
+    lower = np.zeros((x.shape[1],) * 2, order='F')
     for start in range(0, len(x), CHUNK):
       part = x[start : start + CHUNK] - mean
-      scatter += part.T @ part
-    return cls(len(x), mean, scatter)
+      lower = linalg.blas.dsyrk(1, part.T, 1, lower, lower=1, overwrite_c=1)  # adds to the lower half only
+    return cls(len(x), mean, lower + np.tril(lower, -1).T)
 
   @classmethod
   def streamed(cls, batches: Iterable[np.ndarray]) -> Self:
@@ -42,7 +43,7 @@ class Moments:
     seen, waiting = None, []
     for batch in batches:
       waiting.append(np.asarray(batch))
-      if sum(map(len, waiting)) >= CHUNK:
+      if sum(map(len, waiting)) >= GATHERED:
         new, waiting = cls.of(np.concatenate(waiting)), []
         seen = new if seen is None else seen.merged(new)
     if waiting:
