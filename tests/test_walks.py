@@ -5,6 +5,7 @@ import pytest
 import scipy.stats
 
 from ganjax.evals.walks import between, neighbourhoods, path_length, ranked, trimmed_mean
+from ganjax.nets.stylegan2 import Generator
 
 Z = 6
 MATRIX = np.linalg.qr(np.random.default_rng(0).normal(size=(16, Z)))[0].astype(np.float32)  # keeps lengths
@@ -171,3 +172,22 @@ def test_path_length_names_what_is_wrong(wrong, message):
 def test_neighbourhoods_name_what_is_wrong(wrong, message):
   with pytest.raises(ValueError, match=message):
     neighbourhoods(**({'see': lambda z: z, 'latents': latents(9)} | wrong))
+
+
+@pytest.mark.slow
+def test_path_length_of_a_style_based_generator_in_z_and_w():
+  net = Generator(resolution=16, w_dim=16, channel_base=256, channel_max=16)
+  z, t = latents(2 * 48, z=16).reshape(2, 48, 16), np.random.default_rng(1).uniform(size=48)
+  variables = jax.jit(net.init)(jax.random.key(0), z[0].astype(np.float32))
+  whole = jax.jit(lambda x: net.apply(variables, x))
+  half = jax.jit(lambda ws: net.apply(variables, ws, method='synthesize'))
+  ws = [np.asarray(net.apply(variables, x.astype(np.float32), method='styles')) for x in z]
+
+  def measured(epsilon):
+    in_z = path_length(whole, squared, *z, t, epsilon, batch_size=16)
+    return in_z, path_length(half, squared, *ws, t, epsilon, spherical=False, batch_size=16)
+
+  for fine, coarse in zip(measured(1e-4), measured(1e-3), strict=True):  # single precision is enough for the usual step
+    assert trimmed_mean(fine) == pytest.approx(trimmed_mean(coarse), rel=0.02)
+  longer = path_length(whole, squared, 3 * z[0], z[1], t, 1e-3)  # the network normalises its latents
+  np.testing.assert_allclose(longer, measured(1e-3)[0], rtol=0.05)
