@@ -79,6 +79,7 @@ ALLOWED = {
   'review': TRAIN | {'evaluate'},
   'summary': TRAIN | {'convergence', 'curves', 'report'},
   'catalogue': BASE | {'config', 'evals', 'lookup', 'schema'},
+  'flags': BASE | {'__version__'},
   'main': None,  # the top: anything
   '__init__': set(),
 }  # fmt: skip
