@@ -11,9 +11,11 @@ from ganjax import monitor
 Curve = tuple[np.ndarray, np.ndarray]  # images shown, values
 
 # Metrics by the first words of their name, so that 'frechet_infinity' and 'class_frechet' need no entry of their own.
-LOWER = ('frechet', 'class_frechet', 'fid', 'sfid', 'kid', 'cmmd', 'reverse_kl', 'path_length', 'swd', 'spectrum')
-HIGHER = ('inception_score', 'classification_accuracy', 'neighbour_share', 'neighbour_correlation', 'precision', 'recall', 'prdc_precision', 'prdc_recall', 'density', 'coverage', 'modes',
-          'high_quality', 'sure', 'as_asked', 'accuracy', 'authenticity')  # fmt: skip
+LOWER = ('frechet', 'class_frechet', 'fid', 'sfid', 'kid', 'cmmd', 'reverse_kl', 'path_length', 'ppl', 'swd', 'spectrum',
+         'neighbour_ratio')  # fmt: skip
+HIGHER = ('inception_score', 'precision', 'recall', 'prdc_precision', 'prdc_recall', 'density', 'coverage', 'modes',
+          'high_quality', 'sure', 'as_asked', 'accuracy', 'authenticity', 'classification_accuracy', 'neighbour_share',
+          'neighbour_correlation')  # fmt: skip
 BESIDE = ('_floor', '_real', '_std')  # of real data, or of the measuring: nothing that a training improves
 FIRST = ('frechet', 'fid', 'kid', 'reverse_kl', 'high_quality', 'modes')  # whose course is told, the first there is
 

@@ -89,6 +89,7 @@ def test_a_script_in_a_name_stays_text():
 # In a browser.
 
 
+@pytest.mark.slow
 def test_a_review_in_a_browser(tmp_path):
   path = tmp_path / 'review.html'
   path.write_text(whole(3))
