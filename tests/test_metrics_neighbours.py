@@ -75,6 +75,21 @@ def test_copies_lie_in_no_sphere_of_radius_zero():
   assert metrics.precision_recall(real, real, 3)['precision'] == 1
 
 
+@pytest.mark.parametrize('width', [1e-2, 1e-5, 0])
+def test_collapsed_samples_are_told_apart(width, monkeypatch):
+  called = []
+  inner = distances.nearest_in_double
+  monkeypatch.setattr(distances, 'nearest_in_double', lambda *args: called.append(1) or inner(*args))
+  real, modes = rows(300, 40), rows(2, 40, seed=1)
+  fake = np.repeat(modes, 600, axis=0).astype(np.float64) + width * rows(1200, 40, seed=2)
+  assert metrics.prdc(real, fake, 5) == pytest.approx(by_definition(real, fake, 5), rel=1e-12)
+  near, index = metrics.nearest(fake[:700], fake, 3)
+  expected = np.sort(cdist(fake[:700], fake), 1)[:, :3]
+  np.testing.assert_allclose(near, expected, rtol=1e-9)
+  np.testing.assert_allclose(np.linalg.norm(fake[:700, None] - fake[index], axis=2), near, rtol=1e-9)
+  assert len(called) == 2 * (width < 1e-2)
+
+
 def test_blocks_and_order_change_nothing(monkeypatch):
   real, fake = rows(500, 8), rows(300, 8, seed=1) * 0.9
   expected = metrics.prdc(real, fake, 3)

@@ -7,6 +7,9 @@ With u = 2^-24 and g = n u / (1 - n u), a sum of n products in any order is off 
 magnitudes (Higham 2002, Accuracy and Stability of Numerical Algorithms, section 3.1). |x|^2 - 2 xy + |y|^2, taken as
 one product of D + 2 terms, is then off by at most g (|x| + |y|)^2, and since |y| <= |x| + d at distance d, by at most
 g (2 |x| + d)^2: a bound that needs to know of x only, so that outliers among the y cost nothing.
+
+Where very many rows are nearer to each other than the bound can tell, as samples of a collapsed generator are, products
+are taken in float64 instead, of rows about their own mean.
 """
 
 from collections.abc import Iterator
@@ -16,6 +19,7 @@ import numpy as np
 
 PANEL = 2**25  # numbers in a block of products
 GROUP = 16  # elements of which only the smallest is ranked
+CROWD = 32  # times the neighbours that are sought: more candidates than that are looked at in float64 instead
 
 
 class Cloud(NamedTuple):
@@ -113,7 +117,7 @@ class Candidates:
   """Which rows may be among the nearest `count` of each row of x, from blocks of approximate squares."""
 
   def __init__(self, x: Cloud, count: int) -> None:
-    self.x, self.count = x, count
+    self.x, self.count, self.number = x, count, 0
     self.best = np.full((len(x.rows), count), np.inf, np.float32)  # bounds the nearest, from above
     self.found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []  # row, other row, approximate square
 
@@ -122,7 +126,13 @@ class Candidates:
     limit = self._limit(block, rows, axis)
     hits = where(block <= (limit[:, None] if axis else limit))
     own, other = hits if axis else hits[::-1]
+    self.number += len(own)
     self.found.append(((own + rows.start).astype(np.int32), (other + start).astype(np.int32), block[hits]))
+
+  @property
+  def crowded(self) -> bool:
+    """Whether there are too many."""
+    return self.number > CROWD * self.count * len(self.x.rows) + 2**18
 
   def _limit(self, block: np.ndarray, rows: slice, axis: int) -> np.ndarray:
     values = np.concatenate([self.best[rows], minima(block, axis, 4 * self.count)], 1)
@@ -163,6 +173,8 @@ def nearest(x: Cloud, y: Cloud, count: int) -> tuple[np.ndarray, np.ndarray]:
   candidates = Candidates(x, count)
   for rows in panels(len(x.rows), len(y.rows)):
     candidates.see(squares(x, rows, y), rows, 0)
+    if candidates.crowded:
+      return nearest_in_double(x.rows, y.rows, count)
   return candidates.nearest(y)
 
 
@@ -175,4 +187,24 @@ def nearest_within(x: Cloud, count: int) -> tuple[np.ndarray, np.ndarray]:
     candidates.see(block, rows, rows.start)
     if rows.stop < total:
       candidates.see(block[:, rows.stop - rows.start :], slice(rows.stop, total), rows.start, axis=0)
+    if candidates.crowded:
+      return nearest_in_double(x.rows, x.rows, count)
   return candidates.nearest(x)
+
+
+def nearest_in_double(x: np.ndarray, y: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+  """`nearest` of rows as given, by float64 products: exact but for squares that differ by 1e-13 of the rows' own."""
+  centre = y.mean(0, dtype=np.float64)
+  right = y - centre
+  norms = np.einsum('ij,ij->i', right, right)
+  distance, index = np.empty((len(x), count)), np.empty((len(x), count), np.int64)
+  for rows in panels(len(x), 2 * len(y)):
+    block = (x[rows] - centre) @ right.T
+    block *= -2
+    block += norms  # the square of x is the same for a whole row
+    chosen = np.argpartition(block, count - 1, axis=1)[:, :count]
+    own = np.repeat(np.arange(rows.start, rows.stop), count)
+    found = exact(x, y, own, chosen.ravel()).reshape(-1, count)
+    order = np.lexsort((chosen, found))
+    distance[rows], index[rows] = (np.take_along_axis(values, order, 1) for values in (found, chosen))
+  return distance, index
