@@ -102,7 +102,7 @@ def test_blocks_and_order_change_nothing(monkeypatch):
   assert metrics.prdc(real[::-1], fake[::-1], 3) == pytest.approx(expected, rel=1e-12)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.floats(-3, 3), st.floats(-3, 3), st.integers(0, 2**32 - 1))
 def test_the_bound_on_the_error_of_products_holds(log_far, log_scale, seed):
   rng = np.random.default_rng(seed)

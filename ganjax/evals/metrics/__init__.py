@@ -1,4 +1,7 @@
-"""Numbers about samples, as pure functions of arrays: float64 inside, Python floats out."""
+"""Numbers about samples, as pure functions of arrays: float64 inside, Python floats out.
+
+SciPy loads its parts when they are first used: `import scipy` here, rather than of parts, keeps the start quick.
+"""
 
 from ganjax.evals.metrics.frechet import (
   Moments,

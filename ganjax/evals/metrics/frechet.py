@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from scipy import linalg
+import scipy
 
 from ganjax.evals.metrics import checked
 
@@ -34,7 +34,7 @@ class Moments:
     lower = np.zeros((x.shape[1],) * 2, order='F')
     for start in range(0, len(x), CHUNK):
       part = x[start : start + CHUNK] - mean
-      lower = linalg.blas.dsyrk(1, part.T, 1, lower, lower=1, overwrite_c=1)  # adds to the lower half only
+      lower = scipy.linalg.blas.dsyrk(1, part.T, 1, lower, lower=1, overwrite_c=1)  # adds to the lower half only
     return cls(len(x), mean, lower + np.tril(lower, -1).T)
 
   @classmethod
@@ -178,22 +178,22 @@ def _centred(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _nuclear(x: np.ndarray) -> float:
   """The sum of singular values."""
   if max(x.shape) <= SMALL:
-    return float(linalg.svdvals(x, check_finite=False).sum())
+    return float(scipy.linalg.svdvals(x, check_finite=False).sum())
   return _sum_of_roots(x @ x.T if len(x) <= x.shape[1] else x.T @ x)
 
 
 def _root_trace(a: np.ndarray, b: np.ndarray) -> float:
   """tr (AB)^(1/2) of positive semidefinite matrices."""
-  root, failed = linalg.lapack.dpotrf(a.T, lower=1)
+  root, failed = scipy.linalg.lapack.dpotrf(a.T, lower=1)
   if not failed:
-    return _sum_of_roots(linalg.lapack.dsygst(b.T, root, itype=2, lower=1)[0])  # L'BL, its lower half
+    return _sum_of_roots(scipy.linalg.lapack.dsygst(b.T, root, itype=2, lower=1)[0])  # L'BL, its lower half
   thin = _thin_root(a)
   return _sum_of_roots(thin.T @ b @ thin)
 
 
 def _thin_root(a: np.ndarray) -> np.ndarray:
   """L [D, rank] with LL' = A, by Cholesky with pivots."""
-  factor, pivots, rank, _ = linalg.lapack.dpstrf(a, lower=1)
+  factor, pivots, rank, _ = scipy.linalg.lapack.dpstrf(a, lower=1)
   root = np.empty((len(a), rank))
   root[pivots - 1] = np.tril(factor)[:, :rank]
   return root
@@ -206,5 +206,5 @@ def _sum_of_roots(a: np.ndarray) -> float:
   """
   if not a.size:
     return 0.0
-  values = linalg.eigvalsh(a, lower=True, driver='ev', overwrite_a=True, check_finite=False)
+  values = scipy.linalg.eigvalsh(a, lower=True, driver='ev', overwrite_a=True, check_finite=False)
   return float(np.sqrt(np.maximum(values, 0)).sum())

@@ -1,7 +1,7 @@
 """Numbers about images themselves, without a feature network: likeness of pairs, patches, spectra."""
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from ganjax.evals.metrics import checked
 
@@ -158,7 +158,7 @@ def _level(x: np.ndarray, level: int, last: bool) -> np.ndarray:
 
 def _blurred(x: np.ndarray) -> np.ndarray:
   for axis in (1, 2):
-    x = ndimage.correlate1d(x, BINOMIAL, axis, mode='mirror')
+    x = scipy.ndimage.correlate1d(x, BINOMIAL, axis, mode='mirror')
   return x
 
 

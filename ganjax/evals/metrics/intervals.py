@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import special
+import scipy
 
 from ganjax.evals.metrics import checked
 
@@ -46,7 +46,7 @@ def over_seeds(values: Sequence[float], level: float = 0.95) -> Interval:
   found = np.asarray(values, np.float64)
   if found.ndim != 1 or len(found) < 2 or not np.isfinite(found).all():
     raise ValueError(f'values: {values!r} given; at least 2 finite numbers are needed')
-  half = special.stdtrit(len(found) - 1, 1 - _tail(level)) * found.std(ddof=1) / np.sqrt(len(found))
+  half = scipy.special.stdtrit(len(found) - 1, 1 - _tail(level)) * found.std(ddof=1) / np.sqrt(len(found))
   return Interval(float(found.mean()), float(found.mean() - half), float(found.mean() + half))
 
 
@@ -54,7 +54,7 @@ def binomial(successes: int, trials: int, level: float = 0.95) -> Interval:
   """The share of successes, and the interval of Wilson 1927 for it, which stays within 0 and 1."""
   checked.whole('trials', trials, 1)
   checked.whole('successes', successes, 0, trials)
-  z, share = special.ndtri(1 - _tail(level)), successes / trials
+  z, share = scipy.special.ndtri(1 - _tail(level)), successes / trials
   middle = (share + z * z / (2 * trials)) / (1 + z * z / trials)
   half = z / (1 + z * z / trials) * np.sqrt(share * (1 - share) / trials + (z / (2 * trials)) ** 2)
   return Interval(share, max(0.0, float(middle - half)), min(1.0, float(middle + half)))

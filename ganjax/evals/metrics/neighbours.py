@@ -6,6 +6,7 @@ All are exact: what they count is what float64 distances give. Memory is linear 
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 
 from ganjax.evals.metrics import checked, distances
 from ganjax.evals.metrics.distances import Cloud
@@ -125,9 +126,7 @@ def copying_score(fake: np.ndarray, train: np.ndarray, held_out: np.ndarray) -> 
   Meehan et al. 2020, https://arxiv.org/abs/2004.05675, the statistic Z_U, over all space as one cell.
   All are [N, ...], flattened to rows. Above 3: fakes lie farther off, so underfit.
   """
-  from scipy.stats import rankdata
-
   far, real = nearest_distance(fake, train), nearest_distance(held_out, train)
   n, m = len(far), len(real)
-  u = rankdata(np.concatenate([far, real]))[:n].sum() - n * (n + 1) / 2
+  u = scipy.stats.rankdata(np.concatenate([far, real]))[:n].sum() - n * (n + 1) / 2
   return float((u - n * m / 2) / np.sqrt(n * m * (n + m + 1) / 12))
