@@ -31,7 +31,7 @@ from ganjax.errors import ConfigError
 from ganjax.events import EventFile
 from ganjax.progress import Progress
 
-PACKAGES = ('ganjax', 'jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'ml-collections', 'numpy')
+PACKAGES = ('ganjax', 'jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'ml-collections', 'numpy', 'scipy')
 
 
 class Log:
