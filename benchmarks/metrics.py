@@ -179,7 +179,9 @@ def save(path: Path, found: dict[str, dict]) -> None:
     'device': f'{os.cpu_count()} x {platform.machine()}, no GPU',
     'versions': {'python': platform.python_version()} | {name: metadata.version(name) for name in names},
     'commands': ['python benchmarks/metrics.py --save FILE', 'python benchmarks/metrics.py --save FILE memory'],
-    'note': 'seconds, medians of 3; load: of the machine when a case was done, 2 being this process alone',
+    'note': 'seconds, medians of 3; load: of the machine when a case was done, 2 being this process alone; difference: '
+    'of kid, torch-fidelity reckons in float32 (in float64 it has our numbers) and clean-fid draws other subsets; of '
+    'prdc, a pair that float32 distances put on the other side',
     'cases': kept | found,
   }
   path.write_text(json.dumps(record, indent=2) + '\n')
