@@ -189,17 +189,26 @@ def mean(x: Array) -> Array:
 
 def seen(params: Params, x: Array) -> dict[str, Array]:
   """Images [B, 299, 299, 3] in [-1, 1] -> `OUTPUTS` by name, float32 [B, width]."""
-  stem: Callable[[Array], Any] = lambda x: Stem().apply({'params': params['stem']}, x)  # noqa: E731
-  early, maps = one_by_one(stem, x) if on_cpu() else stem(x)
-  found: dict[str, Array] = Body().apply({'params': params['body']}, early, maps)  # type: ignore[assignment]
-  return found
+
+  def stem(x: Array) -> Any:
+    return Stem().apply({'params': params['stem']}, x)
+
+  def body(maps: tuple[Array, Array]) -> Any:
+    return Body().apply({'params': params['body']}, *maps)
+
+  return in_groups(body, in_groups(stem, x, 1), 4) if on_cpu() else body(stem(x))
 
 
-def one_by_one(apply: Callable[[Array], Any], x: Array) -> Any:
-  """Applies to one image of each device at a time: on the CPU what large maps need then stays in its caches."""
-  count = math.gcd(len(x), jax.device_count())
-  parts = x.reshape(count, -1, *x.shape[1:]).swapaxes(0, 1)
-  return jax.tree.map(lambda y: y.swapaxes(0, 1).reshape(-1, *y.shape[2:]), lax.map(apply, parts))
+def in_groups(apply: Callable[[Any], Any], x: Any, most: int) -> Any:
+  """Applies to so many images of each device at a time: on the CPU, what they need then stays in its caches."""
+  count = len(jax.tree.leaves(x)[0])
+  devices = math.gcd(count, jax.device_count())
+  size = max(n for n in range(1, most + 1) if count // devices % n == 0)
+  split: Callable[[Array], Array] = lambda y: (  # noqa: E731
+    y.reshape(devices, -1, size, *y.shape[1:]).swapaxes(0, 1).reshape(-1, devices * size, *y.shape[1:]))  # fmt: skip
+  join: Callable[[Array], Array] = lambda y: (  # noqa: E731
+    y.reshape(-1, devices, size, *y.shape[2:]).swapaxes(0, 1).reshape(count, *y.shape[2:]))  # fmt: skip
+  return jax.tree.map(join, lax.map(apply, jax.tree.map(split, x)))
 
 
 @functools.cache
