@@ -10,7 +10,7 @@ from ganjax import config as configs
 from ganjax.data.feed import Feed, open_feed
 from ganjax.data.sources import open_source
 from ganjax.data.spec import Source, Spec
-from ganjax.sample import initializer
+from ganjax.sample import initializer, with_examples
 from ganjax.types import Game, Rules
 
 
@@ -36,11 +36,12 @@ def assemble(config: ConfigDict) -> Setup:
   source = open_source(config.data)
   check.check(config, source.spec, mesh.size)
   members = fields.members(config)
-  game = configs.game(config, source.spec)
+  game = with_examples(configs.game(config, source.spec), config, source.spec)
   rules = configs.rules(config, game)
   feed = open_feed(
     source, batch=config.batch_size, seed=[own.seed for own in members],
     process=(jax.process_index(), jax.process_count()), flip=config.data.flip,
+    jitter=config.data.jitter,
     resident={'auto': None, 'yes': True, 'no': False}[config.data.resident],
     workers=config.data.workers, prefetch=config.data.prefetch,
   )  # fmt: skip

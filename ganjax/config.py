@@ -155,6 +155,7 @@ def rules(config: ConfigDict, playing: Game) -> Rules:
     schedule=config.schedule.to_dict(),
     averages={name: averages.average(**fields) for name, fields in config.ema.to_dict().items()},
     micro=config.microbatches,
+    averaged=getattr(module_of('games', config.game, 'game'), 'AVERAGED', ('g',)),
   )
 
 

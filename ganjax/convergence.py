@@ -15,7 +15,7 @@ LOWER = ('frechet', 'class_frechet', 'fid', 'sfid', 'kid', 'cmmd', 'reverse_kl',
          'neighbour_ratio')  # fmt: skip
 HIGHER = ('inception_score', 'precision', 'recall', 'prdc_precision', 'prdc_recall', 'density', 'coverage', 'modes',
           'high_quality', 'sure', 'as_asked', 'accuracy', 'authenticity', 'classification_accuracy', 'neighbour_share',
-          'neighbour_correlation')  # fmt: skip
+          'neighbour_correlation', 'psnr', 'reverse_psnr')  # fmt: skip
 BESIDE = ('_floor', '_real', '_std')  # of real data, or of the measuring: nothing that a training improves
 FIRST = ('frechet', 'fid', 'kid', 'reverse_kl', 'high_quality', 'modes')  # whose course is told, the first there is
 

@@ -14,7 +14,7 @@ from ganjax.evals.protocol import fingerprint
 from ganjax.images import replacing
 from ganjax.measure import Measurer, Options, Result
 from ganjax.report import report
-from ganjax.sample import Trained, load_all, of_member, with_average, with_options
+from ganjax.sample import Trained, load_all, of_member, with_average, with_examples, with_options
 from ganjax.train import best
 
 ASKED = 'a step, steps (1000,2000), a range (1000:50000:5000), all, best or last'
@@ -66,7 +66,8 @@ def prepared(trained: Trained, given: Mapping[str, Any]) -> tuple[Trained, Optio
   if options.num < 1:
     raise ConfigError('--num', options.num, 'a number of at least 1')
   truncation = {} if options.truncation is None else {'truncation_psi': options.truncation}
-  return with_options(trained, truncation), options
+  game = with_examples(trained.game, trained.config, trained.spec)
+  return with_options(trained._replace(game=game), truncation), options
 
 
 def chosen_steps(workdir: str | Path, asked: str) -> list[int | None]:

@@ -70,7 +70,7 @@ DEFAULT_NAMES = {'data': 'digits', 'generator': 'dcgan', 'discriminator': 'dcgan
                  'conditioning': 'none', 'augment': 'none'}  # fmt: skip
 GROUPS = ('optimizer', 'terms', 'stabilizers', 'balance', 'ema', 'schedule')  # sections of sections
 CHOICES = {'dtype': ('float32', 'bfloat16'), 'parallel': ('jit', 'pmap'), 'on_nan': ('stop', 'rollback', 'drop')}
-DATA_FIELDS = {'flip': Field(bool, False), 'resident': Field(typing.Literal['auto', 'yes', 'no'], 'auto'),
+DATA_FIELDS = {'flip': Field(bool, False), 'jitter': Field(int, 0), 'resident': Field(typing.Literal['auto', 'yes', 'no'], 'auto'),
                'workers': Field(int, 0), 'prefetch': Field(int, 8), 'labels': Field(Sequence[int], ()), 'scores': Field(str, ''),
                'easiest': Field(float, 1.0), 'blur': Field(float, 0.0)}  # of every source  # fmt: skip
 

@@ -15,6 +15,7 @@ from ganjax.errors import DataError
 
 CELL = 64  # pixels: what is smaller is enlarged to at least this
 GAP_COLOR = 128
+TRANSLATED = ('source', 'image', 'rebuilt', 'target', 'reverse', 'reverse_rebuilt')  # as they stand in a row
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
@@ -98,6 +99,17 @@ def picture(samples: np.ndarray, extra: Mapping[str, Any]) -> np.ndarray | None:
   if samples.ndim == 2 and samples.shape[1] == 2:
     return scatter(samples, extra.get('centres'))
   return None
+
+
+def sheet(drawn: Mapping[str, np.ndarray], field: str, extra: Mapping[str, Any]) -> np.ndarray | None:
+  """What shows samples: see `picture`; of translations, each beside its source and what it is compared with."""
+  if 'source' not in drawn:
+    return picture(drawn[field], extra)
+  parts = [to_uint8(drawn[name]) for name in TRANSLATED if name in drawn]
+  channels = max(part.shape[-1] for part in parts)
+  parts = [np.broadcast_to(part, (*part.shape[:3], channels)) for part in parts]
+  columns = max(1, round(math.sqrt(len(parts[0]) / len(parts)))) * len(parts)
+  return grid(np.stack(parts, 1).reshape(-1, *parts[0].shape[1:]), columns)
 
 
 def provenance(run_id: str, config_hash: str, step: int, seed: int, member: int | None = None) -> dict[str, str]:

@@ -118,7 +118,7 @@ class Log:
     if not self.main:
       return None
     about = images.provenance(run['run_id'], run['config_hash'], step, run['config']['seed'], member)
-    image = images.picture(drawn[spec.field], spec.extra)
+    image = images.sheet(drawn, spec.field, spec.extra)
     if image is None:
       path = folder(self.workdir / 'samples', member) / f'{step:08d}.npz'
       images.save_npz(path, {spec.field: drawn[spec.field]}, about)

@@ -102,7 +102,7 @@ class Measurer:
                shown: bool = False) -> None:  # fmt: skip
     self.config, self.spec, self.game, self.options, self.mesh = config, spec, game, options, mesh
     self.counting = partial(counting, shown=shown)
-    draw = lambda seed, count: game.prior(jax.random.key(seed), count, None)  # noqa: E731
+    draw = lambda seed, count, batch=None: game.prior(jax.random.key(seed), count, batch)  # noqa: E731
     self.prior = jax.jit(draw, static_argnums=1)
     self.drawn = frozenset(jax.eval_shape(lambda: draw(0, 1)))  # names: 'latent', 'label', ...
     self.chosen = self.fitting(measures.named(options.metrics), explicit=options.metrics != DIGITS)
@@ -142,6 +142,8 @@ class Measurer:
     """Why something can't be measured here, or ''."""
     if ('row' in measure.rows) != (self.spec.name == 'mixture'):
       return 'it is of points from a mixture' if 'row' in measure.rows else 'it is of images'
+    if 'psnr' in measure.rows and not self.spec.extra.get('counterparts'):
+      return 'its samples have no true counterparts to compare with'
     if measure.styles and not hasattr(configs.generator(self.config, self.spec), 'styles'):
       return f'the generator {self.config.generator.name!r} has no styles'
     if measure.walks and 'latent' not in self.drawn:
@@ -200,7 +202,8 @@ class Measurer:
 
   def priors(self, seed: int) -> Iterator[Rows]:
     """Latents (and labels) in batches: a sample depends on the seed and its own number alone."""
-    drawn = jax.device_get(self.prior(seed, self.options.num))
+    given = None if self.game.examples is None else self.game.examples(self.options.num, seed)
+    drawn = jax.device_get(self.prior(seed, self.options.num, given))
     for first in range(0, self.options.num, self.size):
       yield {name: x[first : first + self.size] for name, x in drawn.items()}
 
@@ -219,6 +222,7 @@ class Measurer:
     own: Batch = {FINITE: jnp.isfinite(x).reshape(len(x), -1).all(1)}
     own |= {'label': drawn['label']} if 'label' in self.drawn else {}
     outputs = self.needs.outputs
+    own |= {'psnr': counterparts(drawn)} if 'psnr' in outputs else {}
     if self.spec.field == 'image':
       return own | through(self.extractor, outputs, weights, {'image': pixels(x)})
     return own | {'row': x}
@@ -256,6 +260,18 @@ def through(extractor: Extractor | None, outputs: Collection[str], weights: Para
   """Of uint8 images: those `outputs` that the network gives, and the images themselves where they are among them."""
   found = batch if extractor is None else batch | extractor.apply(weights, batch['image'])
   return {name: x for name, x in found.items() if name in outputs}
+
+
+def counterparts(drawn: Batch) -> Array:
+  """PSNR of translations to what is true, [B, 1], or [B, 2] of a game that translates both ways."""
+  ways = (('image', 'target'), ('reverse', 'source'))
+  return jnp.stack([psnr(pixels(drawn[made]), pixels(drawn[true])) for made, true in ways if made in drawn], 1)
+
+
+def psnr(a: Array, b: Array) -> Array:
+  """Peak signal-to-noise ratio in dB of uint8 images [B, H, W, C] -> [B]; 100 where they are the same."""
+  error = jnp.square((a.astype(jnp.float32) - b.astype(jnp.float32)) / 255).mean((1, 2, 3))
+  return -10 * jnp.log10(jnp.maximum(error, 1e-10))
 
 
 def pixels(x: Array) -> Array:

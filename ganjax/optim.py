@@ -110,7 +110,7 @@ SCHEDULES: Mapping[str, Callable[..., Array]] = {
 
 def make_rules(game: Game, optimizer: Mapping[str, Callable[[Hyper], optax.GradientTransformation]],
                schedule: Mapping[str, Mapping[str, Any]], averages: Mapping[str, Callable[[Array, Array], Array]],
-               micro: int) -> Rules:  # fmt: skip
+               micro: int, averaged: Sequence[str] = ('g',)) -> Rules:  # fmt: skip
   """The rules of a training.
 
   `optimizer[player]` makes its chain from that player's own numbers (`learning_rate`, `b1`, ...);
@@ -132,7 +132,7 @@ def make_rules(game: Game, optimizer: Mapping[str, Callable[[Hyper], optax.Gradi
       changed[field] = shape(hyper[field], jnp.clip((images - first) / over, 0, 1), **own)
     return {**hyper, **changed}
 
-  return Rules(optimizers=optimizers, averages=averages, schedule=scheduled, micro=micro)
+  return Rules(optimizers=optimizers, averages=averages, averaged=tuple(averaged), schedule=scheduled, micro=micro)
 
 
 def own_numbers(hyper: Hyper, player: str, correction: float) -> Hyper:

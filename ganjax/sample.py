@@ -15,6 +15,7 @@ from ml_collections import ConfigDict
 from ganjax import config as configs
 from ganjax import fields, images, latents, population, posthoc, refine, standing, videos
 from ganjax import state as states
+from ganjax.data.examples import open_examples
 from ganjax.data.spec import Spec
 from ganjax.errors import CheckpointError, ConfigError, nearest
 from ganjax.snapshot import flatten
@@ -85,6 +86,11 @@ def of_member(whole: Trained, member: int | None) -> Trained:
   return whole._replace(config=config, state=population.view(whole.state, member), member=member)
 
 
+def with_examples(game: Game, config: ConfigDict, spec: Spec) -> Game:
+  """A game that samples from sources, with those of its data; other games as they are. Raises DataError, ConfigError."""
+  return replace(game, examples=open_examples(config.data)) if spec.source else game
+
+
 def averaged(state: TrainState) -> dict[str, Any]:
   """The parameters that samples are drawn with: the first EMA's where there is one."""
   first = next(iter(state.ema.values()), {})
@@ -123,7 +129,7 @@ def sampler(game: Game, refined: refine.Refine | None = None,
   A sample depends on the seed and its own number, not on how many are drawn with it. `refined` is one of the ways
   of `refine` to choose latents with D's help; `settle` of `standing` takes batch statistics anew.
   """
-  prior = jax.jit(lambda seed, count: game.prior(jax.random.key(seed), count, None), static_argnums=1)
+  prior = jax.jit(lambda seed, count, batch: game.prior(jax.random.key(seed), count, batch), static_argnums=1)
   chunk = jax.jit(game.generate)
 
   def of(state: TrainState) -> Generate:
@@ -133,7 +139,8 @@ def sampler(game: Game, refined: refine.Refine | None = None,
       return params, state.extras if settle is None else settle(params, state.extras)
 
     def generate(num: int, seed: int) -> dict[str, np.ndarray]:
-      (params, extras), drawn = drawn_from(), jax.device_get(prior(seed, num))
+      given = None if game.examples is None else game.examples(num, seed)
+      (params, extras), drawn = drawn_from(), jax.device_get(prior(seed, num, given))
       if refined is not None:
         drawn = refined(params, extras, jax.random.fold_in(jax.random.key(seed), refine.KEY), drawn)
       count = len(next(iter(drawn.values())))
@@ -266,6 +273,7 @@ def write_samples(workdir: str | Path, num: int | None = None, seed: int = 0, ou
                       + ('; videos need --interpolate' if frames is None else ''))  # fmt: skip
   videos.check(path)
   trained = with_average(load(workdir, checkpoint, member), ema)
+  trained = trained._replace(game=with_examples(trained.game, trained.config, trained.spec))
   trained = with_options(trained, generator or {}) if mix is None else with_mixing(trained, mix, generator or {})
   refined = refine.named(trained.game, method, options or {})
   batches = trained.config.standing_statistics if batches is None else batches
@@ -287,12 +295,12 @@ def save(path: Path, drawn: Mapping[str, np.ndarray], spec: Spec, about: Mapping
   """Writes samples in the form that the file's name asks for. Raises ConfigError where they have no such form."""
   samples = drawn[spec.field]
   if path.suffix == '.npz':
-    kept = images.to_uint8(samples) if spec.field == 'image' else samples
-    images.save_npz(path, {**drawn, spec.field: kept}, about)
+    kept = {name: images.to_uint8(x) for name, x in drawn.items() if name in images.TRANSLATED}
+    images.save_npz(path, {**drawn, **kept}, about)
   elif path.suffix in videos.SUFFIXES:
     videos.save(path, samples, about)
   else:
-    picture = images.picture(samples, spec.extra)
+    picture = images.sheet(drawn, spec.field, spec.extra)
     if picture is None:
       raise ConfigError('--out', str(path), f'an .npz file: samples of shape {samples.shape[1:]} make no picture')
     images.save_png(path, picture, about)

@@ -59,6 +59,8 @@ class Game:
   turns: tuple[Turn, ...]
   score: Callable[[Params, Extras, Batch], Array] | None = None  # -> logits [B]
   advance: Callable[[Params, Extras, Batch], Extras] | None = None  # the extras after `generate` in training mode
+  # Of a game that samples from sources: (number, seed) -> examples of the data, the batch that `prior` is given.
+  examples: Callable[[int, int], dict[str, Any]] | None = None
 
 
 @dataclass(frozen=True)

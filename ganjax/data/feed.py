@@ -8,6 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from ganjax.data.jitter import jittered
 from ganjax.data.order import flips, rows_at, words
 from ganjax.data.spec import Source, Spec
 from ganjax.errors import ConfigError, DataError
@@ -16,6 +17,7 @@ from ganjax.types import Array, Batch
 RESIDENT_BYTES = 512 * 2**20  # arrays up to this size live on the device
 LOADED_BYTES = 64 * 2**20  # what must be read and decoded first is held in memory up to this size
 LAST = 2**31 - 1  # positions are int32
+BESIDE = 0x6273  # what the seed is mixed with for the other of two unpaired domains
 
 
 @dataclass(frozen=True)
@@ -40,15 +42,17 @@ class Feed:
   axes: Any = None  # as `in_axes` of `vmap`; None: all of it is everybody's
 
 
-def open_feed(source: Source, *, batch: int, seed: int | Sequence[int], flip: bool = False, resident: bool | None = None,
-              process: tuple[int, int] = (0, 1), workers: int = 0, prefetch: int = 8) -> Feed:  # fmt: skip
+def open_feed(source: Source, *, batch: int, seed: int | Sequence[int], flip: bool = False, jitter: int = 0,
+              resident: bool | None = None, process: tuple[int, int] = (0, 1), workers: int = 0,
+              prefetch: int = 8) -> Feed:  # fmt: skip
   """A feed of `source`.
 
   Args:
     source: from `open_source`.
     batch: the global batch size.
     seed: of the order, the flips and a distribution's draws; a population has a list of its members'.
-    flip: mirror every image left to right with probability 1/2.
+    flip: mirror every image left to right with probability 1/2, both of a pair alike.
+    jitter: enlarge every image to so many pixels a side, and cut it out at random, both of a pair alike; 0: don't.
     resident: the set lives on the device and is indexed inside the step (True), or is streamed from the
       host by Grain (False); None decides by size.
     process: (index, count) of this process; it streams its contiguous share of every batch.
@@ -64,6 +68,10 @@ def open_feed(source: Source, *, batch: int, seed: int | Sequence[int], flip: bo
     raise ConfigError('batch', batch, f'a positive multiple of {processes}, the number of processes')
   if flip and source.spec.field != 'image':
     raise ConfigError('data.flip', flip, f'false: {source.spec.name!r} has rows, not images')
+  if jitter and (source.spec.field != 'image' or jitter < max(source.spec.shape[:2])):
+    raise ConfigError(
+      'data.jitter', jitter, f'0, or at least the side of an image: examples are of {source.spec.shape}'
+    )
   for name, given, least in (('workers', workers, 0), ('prefetch', prefetch, 1)):
     if given < least:
       raise ConfigError(f'data.{name}', given, f'{least} or more')
@@ -74,16 +82,17 @@ def open_feed(source: Source, *, batch: int, seed: int | Sequence[int], flip: bo
     if resident is False:
       raise ConfigError('data.resident', False, f'true: {source.spec.name!r} is drawn on the device')
     return constant(source.spec, partial(read_drawn, draw=source.draw, fold=source.fold), {'seed': one}, {'seed': axis})
-  arrays = held(source, resident)
-  if arrays is not None:
-    read = partial(read_resident, batch=batch, count=len(source), flip=flip)
+  domains = [source] if source.beside is None else [source, source.beside]
+  arrays = [held(domain, resident) for domain in domains]
+  if all(x is not None for x in arrays):
+    read = partial(read_resident, batch=batch, counts=[len(domain) for domain in domains], flip=flip, jitter=jitter)
     return constant(source.spec, read, {'arrays': arrays, 'seed': one}, {'arrays': None, 'seed': axis})
   if several:
     raise ConfigError('population.seeds', tuple(seeds.tolist()), f'one seed: {source.spec.name!r} is streamed, and members '
                       "with seeds of their own need the data in memory (data.resident='yes')")  # fmt: skip
   rows = np.arange(index * batch // processes, (index + 1) * batch // processes, dtype=np.int32)
   stream = Stream(Batches(source, rows, batch, int(seeds[0])), workers, prefetch)
-  read = partial(read_streamed, seed=int(seeds[0]), flip=flip)
+  read = partial(read_streamed, seed=int(seeds[0]), flip=flip, jitter=jitter, apart=source.beside is not None)
   return Feed(source.spec, False, read, stream.payload, stream.close)
 
 
@@ -99,21 +108,26 @@ def held(source: Source, resident: bool | None) -> dict[str, np.ndarray] | None:
   if source.arrays is not None:
     fits = sum(x.nbytes for x in source.arrays.values()) <= RESIDENT_BYTES
     return source.arrays if resident or fits else None
-  size = len(source) * int(np.prod(source.spec.shape)) * (1 if source.spec.field == 'image' else 4)
+  size = len(source) * int(np.prod(source.spec.shape) + (np.prod(source.spec.source) if source.spec.source else 0))
+  size *= 4 if source.spec.field == 'row' else 1
   return source.get(np.arange(len(source))) if resident or size <= LOADED_BYTES else None
 
 
-def read_resident(payload: Any, positions: Array, rows: Array, *, batch: int, count: int, flip: bool) -> Batch:
-  """The rows of a batch out of the whole set."""
-  index = rows_at(positions, rows, batch, count, payload['seed'])
-  take = lambda x: jnp.asarray(x).at[index].get(mode='promise_in_bounds')  # noqa: E731
-  picked = {name: take(x) for name, x in payload['arrays'].items()}
-  return finished(picked, positions, rows, payload['seed'], flip)
+def read_resident(payload: Any, positions: Array, rows: Array, *, batch: int, counts: Sequence[int], flip: bool,
+                  jitter: int) -> Batch:  # fmt: skip
+  """The rows of a batch out of the whole set, or out of two unpaired ones."""
+  picked: Batch = {}
+  for arrays, count, seed in zip(payload['arrays'], counts, seeds_of(payload['seed']), strict=False):
+    index = rows_at(positions, rows, batch, count, seed)
+    picked |= {name: jnp.asarray(x).at[index].get(mode='promise_in_bounds') for name, x in arrays.items()}
+  return finished(picked, positions, rows, payload['seed'], flip, jitter, len(counts) > 1)
 
 
-def read_streamed(payload: Batch, positions: Array, rows: Array, *, seed: int, flip: bool) -> Batch:
+def read_streamed(
+  payload: Batch, positions: Array, rows: Array, *, seed: int, flip: bool, jitter: int, apart: bool
+) -> Batch:
   """The rows that the host picked, converted."""
-  return finished(dict(payload), positions, rows, np.uint32(seed), flip)
+  return finished(dict(payload), positions, rows, np.uint32(seed), flip, jitter, apart)
 
 
 def read_drawn(payload: Any, positions: Array, rows: Array, *, draw: Callable[..., Batch], fold: int) -> Batch:
@@ -121,15 +135,24 @@ def read_drawn(payload: Any, positions: Array, rows: Array, *, draw: Callable[..
   return draw(lambda count: words(positions, rows, count, payload['seed'], fold))
 
 
-def finished(batch: Batch, positions: Array, rows: Array, seed: Any, flip: bool) -> Batch:
-  """uint8 images to float32 in [-1, 1], and the random flips."""
-  if 'image' not in batch:
-    return batch
-  image = jnp.asarray(batch['image'])
-  if flip:
-    mirrored = flips(positions, rows, seed)[..., None, None, None]
-    image = jnp.where(mirrored, image[..., ::-1, :], image)
-  return {**batch, 'image': from_uint8(image) if image.dtype == jnp.uint8 else image}
+def seeds_of(seed: Any) -> tuple[Any, Any]:
+  """The seed of the images, and that of sources that no image belongs to."""
+  return seed, seed ^ BESIDE
+
+
+def finished(batch: Batch, positions: Array, rows: Array, seed: Any, flip: bool, jitter: int, apart: bool) -> Batch:
+  """uint8 images to float32 in [-1, 1], and the random flips and cuts; `apart`: sources have draws of their own."""
+  changed: Batch = {}
+  for name, own in zip(('image', 'source'), seeds_of(seed) if apart else (seed, seed), strict=True):
+    if name not in batch:
+      continue
+    image = jnp.asarray(batch[name])
+    if flip:
+      mirrored = flips(positions, rows, own)[..., None, None, None]
+      image = jnp.where(mirrored, image[..., ::-1, :], image)
+    image = from_uint8(image) if image.dtype == jnp.uint8 else image
+    changed[name] = jittered(image, jitter, words(positions, rows, 2, own, fold=0x6A69)) if jitter else image
+  return {**batch, **changed}
 
 
 def from_uint8(image: Array) -> Array:
@@ -150,8 +173,11 @@ class Batches:
     return LAST
 
   def __getitem__(self, position: int) -> dict[str, np.ndarray]:
-    index = rows_at(np.asarray([position]), self.rows, self.batch, len(self.source), self.seed)
-    return self.source.get(index[0])
+    domains = [self.source] if self.source.beside is None else [self.source, self.source.beside]
+    batch: dict[str, np.ndarray] = {}
+    for domain, seed in zip(domains, seeds_of(self.seed), strict=False):
+      batch |= domain.get(rows_at(np.asarray([position]), self.rows, self.batch, len(domain), seed)[0])
+    return batch
 
 
 class Stream:

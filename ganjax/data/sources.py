@@ -6,18 +6,20 @@ from typing import Any
 
 from ganjax.data.arrays import arrays
 from ganjax.data.cifar10 import cifar10
+from ganjax.data.digit_pairs import digit_pairs
 from ganjax.data.digits import digits
 from ganjax.data.folder import folder
 from ganjax.data.mixture import mixture
+from ganjax.data.pairs import domains, pairs
 from ganjax.data.select import selected
 from ganjax.data.spec import Source
 from ganjax.data.tfds import tfds
 from ganjax.errors import ConfigError, nearest, unknown
 
-__all__ = ['arrays', 'cifar10', 'digits', 'folder', 'mixture', 'tfds']
+__all__ = ['arrays', 'cifar10', 'digit_pairs', 'digits', 'domains', 'folder', 'mixture', 'pairs', 'tfds']
 
 SELECT_FIELDS = ('labels', 'scores', 'easiest', 'blur')  # of every source, for `selected`
-FEED_FIELDS = ('flip', 'resident', 'workers', 'prefetch')  # of `config.data`, for open_feed
+FEED_FIELDS = ('flip', 'jitter', 'resident', 'workers', 'prefetch')  # of `config.data`, for open_feed
 
 
 def open_source(config: Mapping[str, Any], *, split: str = 'train') -> Source:

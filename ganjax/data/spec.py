@@ -21,10 +21,12 @@ class Spec:
   count: int = 0  # examples, 0: unlimited (a distribution)
   name: str = ''  # of the source
   extra: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # JSON-able facts, such as a mixture's centres
+  source: tuple[int, ...] = ()  # (H, W, C) of the images 'source', to be translated into 'image'; (): there are none
 
   def example(self, size: int = 1) -> dict[str, np.ndarray]:
     """A batch of nothing, [size, ...]: its shapes are what `Game.init` looks at."""
     batch: dict[str, np.ndarray] = {self.field: np.zeros((size, *self.shape), np.float32)}
+    batch |= {'source': np.zeros((size, *self.source), np.float32)} if self.source else {}
     return batch | ({'label': np.zeros(size, np.int32)} if self.classes else {})
 
   def to_json(self) -> dict[str, Any]:
@@ -34,7 +36,7 @@ class Spec:
   @classmethod
   def from_json(cls, values: Mapping[str, Any]) -> 'Spec':
     """The spec that `to_json` wrote, also after a round trip through text."""
-    tuples = {name: tuple(values.get(name, ())) for name in ('shape', 'class_names')}
+    tuples = {name: tuple(values.get(name, ())) for name in ('shape', 'class_names', 'source')}
     return cls(**{**values, **tuples})
 
 
@@ -43,7 +45,8 @@ class Source:
   """Examples by number.
 
   `get(indices [N])` returns NumPy arrays [N, ...]: 'image' uint8 NHWC, or float32 in [-1, 1]; or 'row'
-  float32 [N, F]; and 'label' int32 [N] where there are labels. It may be called from several threads.
+  float32 [N, F]; and 'label' int32 [N] where there are labels, 'source', like 'image', where there are pairs. It may
+  be called from several threads.
 
   A distribution has `draw(bits)` too, pure and jittable: `bits(count)` are random words uint32 [P, B, count],
   what it returns has leaves [P, B, ...].
@@ -54,6 +57,7 @@ class Source:
   arrays: dict[str, np.ndarray] | None = None  # the whole set, in memory or mapped
   draw: Callable[[Callable[[int], Array]], Batch] | None = None  # of a distribution: see below
   fold: int = 0  # of a distribution: other folds have other draws
+  beside: 'Source | None' = None  # the other of two unpaired domains, in an order of its own
 
   def __len__(self) -> int:
     """How many examples; 0 for a distribution."""

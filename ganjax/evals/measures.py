@@ -16,7 +16,7 @@ SPLITS = 10  # of the inception score
 PRDC_K, PRECISION_RECALL_K = 5, 3
 
 
-OWN = frozenset(('image', 'label', 'row'))  # what comes from the examples themselves, not from a network
+OWN = frozenset(('image', 'label', 'row', 'psnr'))  # what comes from the examples themselves, not from a network
 
 
 Latents = np.ndarray  # [B, Z], or styles [B, L, W]
@@ -132,6 +132,12 @@ def as_asked(view: View) -> dict[str, float]:
   """The share of samples that are seen as the class that was asked for."""
   rows = view.fake.rows
   return {'as_asked': float((rows['logits'].argmax(1) == rows['label']).mean())}
+
+
+def psnr(view: View) -> dict[str, float]:
+  """Of translations, how near they come to the true counterparts: mean peak signal-to-noise ratio, in dB."""
+  means = view.fake.rows['psnr'].mean(0)
+  return dict(zip(('psnr', 'reverse_psnr'), map(float, means), strict=False))
 
 
 def authenticity(view: View) -> dict[str, float]:
@@ -272,9 +278,10 @@ MEASURES: dict[str, Measure] = {
   'cas': Measure(cas, rows=('image', 'label'), resamples=False, options={'steps': classify.STEPS}),
   'augmentation': Measure(augmentation, rows=('image', 'label'), resamples=False, options={'steps': classify.STEPS}),
   'modes': Measure(modes, rows=('row',)),
+  'psnr': Measure(psnr, rows=('psnr',)),
 }  # fmt: skip
 HELD_OUT = ('augmentation', 'cas', 'copying', 'nearer')  # they compare training data with data that were held out
-ALIASES = {'fid': 'frechet', 'inception_score': 'is', 'precision_recall': 'pr'}
+ALIASES = {'fid': 'frechet', 'inception_score': 'is', 'precision_recall': 'pr', 'kept': 'as_asked'}
 
 
 def named(names: Sequence[str]) -> dict[str, Measure]:

@@ -109,7 +109,7 @@ def see(reals: Reals, program: Program, needs: Needs, network: Mapping[str, str]
     found = look(batches(reals.source, size), program, cached, half, tell)
     if time.perf_counter() - began > WORTH_KEEPING:
       keep(file, found)
-  wanted = needs.rows & OWN
+  wanted = needs.rows & OWN & set(reals.source.get(np.arange(1)))  # some are of samples alone
   if not wanted:
     return found
   rows = [{name: batch[name] for name in wanted} for batch in batches(reals.source, size)]
