@@ -10,7 +10,7 @@ from ganjax.errors import ConfigError, unknown
 
 # Fields of networks that the data or the rest of the config decides.
 FROM_SPEC = ('resolution', 'channels', 'classes', 'features', 'dtype', 'inside', 'heads', 'proxies')
-SHARED = ('layers', 'heads', 'attention', 'equalized')  # modules of nets/ that are no network
+SHARED = ('layers', 'heads', 'attention', 'equalized', 'pix2pix')  # modules of nets/ that are no network
 
 
 def module_of(room: str, name: Any, field: str) -> types.ModuleType:
@@ -29,7 +29,7 @@ def module_of(room: str, name: Any, field: str) -> types.ModuleType:
 def members(room: str) -> list[str]:
   """The modules of a package of ganjax that hold what it is for."""
   package = importlib.import_module(f'ganjax.{room}')
-  return [info.name for info in pkgutil.iter_modules(package.__path__) if info.name not in SHARED]
+  return [info.name for info in pkgutil.iter_modules(package.__path__) if room != 'nets' or info.name not in SHARED]
 
 
 def member_of(module: str, name: Any, field: str) -> Callable[..., Any]:

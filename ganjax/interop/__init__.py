@@ -22,6 +22,16 @@ KINDS = {
   'sagan.attention': 'sagan.attention',
   'biggan.G': 'biggan.generator',
   'biggan.D': 'biggan.discriminator',
+  'pix2pix.unet': 'pix2pix.unet_generator',
+  'pix2pix.resnet': 'pix2pix.resnet',
+  'pix2pix.patch': 'pix2pix.patch',
+  'pix2pix.pixel': 'pix2pix.pixel',
+  'cyclegan.G': 'pix2pix.generator',
+  'cyclegan.D': 'pix2pix.discriminator',
+  'esrgan.rrdb': 'esrgan.generator',
+  'esrgan.msrresnet': 'esrgan.residual',
+  'esrgan.unet_sn': 'esrgan.unet_discriminator',
+  'srgan.vgg_d': 'esrgan.vgg_discriminator',
 }
 MIMICRY = {'G': 'mimicry.generator', 'D': 'mimicry.discriminator'}
 

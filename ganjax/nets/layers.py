@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from ganjax.ops import across, spectral
 from ganjax.ops.conv import Padding, conv, conv_pool, conv_transpose, pair
 from ganjax.ops.spectral import EPSILON
-from ganjax.types import Array
+from ganjax.types import Array, Key
 
 Initializer = Callable[..., Array]
 Initial = Literal['normal', 'orthogonal', 'xavier', 'he']
@@ -185,11 +185,14 @@ class Norm(nn.Module):
   classes: int = 0  # gains and biases for each class, with 'batch'
   scale_init: Initializer = nn.initializers.ones
   dtype: Any = jnp.float32
+  affine: bool = True  # with 'instance': a gain and a bias, which image translation does without
 
   @nn.compact
   def __call__(self, x: Array, label: Array | None = None, *, train: bool = False, axis: str | None = None) -> Array:
     if self.kind == 'none':
       return x
+    if self.kind == 'instance' and not self.affine:
+      return instance_norm(x).astype(self.dtype)
     if self.kind == 'batch' and self.classes:
       return ConditionalBatchNorm(self.classes, dtype=self.dtype, name='batch')(
         x, required(label), train=train, axis=axis
@@ -198,6 +201,19 @@ class Norm(nn.Module):
       return BatchNorm(scale_init=self.scale_init, dtype=self.dtype, name='batch')(x, train=train, axis=axis)
     groups: dict[str, Any] = {'num_groups': 1} if self.kind == 'layer' else {'num_groups': None, 'group_size': 1}
     return nn.GroupNorm(**groups, epsilon=1e-5, dtype=self.dtype, scale_init=self.scale_init, name=self.kind)(x)
+
+
+def instance_norm(x: Array, epsilon: float = 1e-5) -> Array:
+  """Every channel of every image of x [B, H, W, C] with mean 0 and variance 1, float32 (arXiv:1607.08022)."""
+  x = x.astype(jnp.float32)
+  x = x - x.mean((1, 2), keepdims=True)
+  return x * jax.lax.rsqrt(jnp.square(x).mean((1, 2), keepdims=True) + epsilon)
+
+
+def dropped(x: Array, rate: float, key: Key, rows: Array) -> Array:
+  """Dropout: x [B, ...] with about `rate` of its numbers at 0 and the others scaled up, row by row from fold_in(key, row)."""
+  keep = jax.vmap(lambda row: jax.random.bernoulli(jax.random.fold_in(key, row), 1 - rate, x.shape[1:]))(rows)
+  return jnp.where(keep, x / (1 - rate), 0).astype(x.dtype)
 
 
 def scaled(init: Initializer, gain: float) -> Initializer:
@@ -251,3 +267,32 @@ def check_width(width: int, divisors: Sequence[int]) -> None:
   """Raises ValueError for a width that a network can't divide."""
   if width < 1 or width % max(divisors):
     raise ValueError(f'width: {width}; valid are multiples of {max(divisors)}')
+
+
+def check_image(x: Array, *, multiple: int = 1, least: int = 1) -> None:
+  """Raises ValueError for images [B, H, W, C] of a size that a network can't take."""
+  if x.ndim != 4:
+    raise ValueError(f'image: shape {x.shape}; valid are images [B, H, W, C]')
+  if any(n % multiple or n < least for n in x.shape[1:3]):
+    raise ValueError(f'image: {x.shape[1]} x {x.shape[2]} pixels; valid are {fitting(multiple, least)} each way')
+
+
+def fitting(multiple: int, least: int) -> str:
+  """Which sizes fit, in words."""
+  if multiple == 1:
+    return f'numbers from {least}'
+  first = -(-least // multiple) * multiple
+  return f'multiples of {multiple}' + (f' from {first}' if first > multiple else '')
+
+
+def check_dropout(rate: float) -> None:
+  """Raises ValueError for a share that can't be dropped."""
+  if not 0 <= rate < 1:
+    raise ValueError(f'dropout: {rate}; valid are numbers from 0 up to, but not, 1')
+
+
+def check_least(module: Any, **least: int) -> None:
+  """Raises ValueError for fields of a module below their least value."""
+  for name, value in least.items():
+    if getattr(module, name) < value:
+      raise ValueError(f'{name}: {getattr(module, name)}; valid are numbers from {value}')

@@ -53,3 +53,17 @@ def average_pool(x: Array) -> Array:
   """Means of 2x2 pixels: x [B, 2H, 2W, C] -> [B, H, W, C]."""
   b, h, w, c = x.shape
   return x.reshape(b, h // 2, 2, w // 2, 2, c).mean((2, 4))
+
+
+def pixel_shuffle(x: Array, factor: int) -> Array:
+  """Channels become pixels: x [B, H, W, C factor^2] -> [B, factor H, factor W, C], as PyTorch orders them."""
+  b, h, w, c = x.shape
+  x = x.reshape(b, h, w, -1, factor, factor).transpose(0, 1, 4, 2, 5, 3)
+  return x.reshape(b, h * factor, w * factor, c // factor**2)
+
+
+def pixel_unshuffle(x: Array, factor: int) -> Array:
+  """Undoes `pixel_shuffle`: x [B, factor H, factor W, C] -> [B, H, W, C factor^2]."""
+  b, h, w, c = x.shape
+  x = x.reshape(b, h // factor, factor, w // factor, factor, c).transpose(0, 1, 3, 5, 2, 4)
+  return x.reshape(b, h // factor, w // factor, c * factor**2)
