@@ -10,6 +10,7 @@ import argparse
 import json
 import platform
 import sys
+import tempfile
 import time
 from importlib import metadata
 from pathlib import Path
@@ -21,34 +22,32 @@ from ganjax import config as configs
 from ganjax import measure, parallel
 from ganjax.data.spec import Spec
 from ganjax.evals import measures
-from ganjax.evals.features import Extractor, inception
+from ganjax.evals.features import inception
 from ganjax.evals.measures import View
 from ganjax.evals.stream import FINITE, Seen, look
 
 METRICS = ('frechet', 'is', 'kid', 'prdc')
 
 
-def network() -> Extractor:
-  """Inception with weights drawn at random."""
+def weights(file: Path) -> None:
+  """Weights drawn at random, by the published names."""
   random, shapes = np.random.default_rng(0), inception.places()[1]
   tensors = {'fc.weight': random.normal(0, 0.02, (1008, 2048)), 'fc.bias': np.zeros(1008)}
   for name, shape in shapes.items():
     tensors[f'{name}.conv.weight'] = random.normal(0, np.sqrt(2 / np.prod(shape[1:])), shape)
-    tensors |= {f'{name}.bn.{leaf}': np.full(shape[:1], leaf in ('weight', 'running_var'), np.float32)
+    tensors |= {f'{name}.bn.{leaf}': np.full(shape[:1], leaf in ('weight', 'running_var'))
                 for leaf in ('weight', 'bias', 'running_mean', 'running_var')}  # fmt: skip
-  params = inception.converted({name: x.astype(np.float32) for name, x in tensors.items()})
-  inception.opened = lambda *_: (params, 'random')  # type: ignore[assignment]
-  return inception.open()
+  np.savez(file, allow_pickle=False, **{name: x.astype(np.float32) for name, x in tensors.items()})
 
 
-def generating(num: int) -> float:
+def generating(num: int, file: Path) -> float:
   """Seconds for so many samples and their features, after a batch that compiles."""
   config = configs.complete(
     {'data': {'name': 'digits'}, 'generator': {'name': 'dcgan'}, 'discriminator': {'name': 'dcgan'}}
   )
   spec = Spec('image', (32, 32, 3), count=num, name='digits')
   game = configs.game(config, spec)
-  options = measure.Options(metrics=('frechet',), features='inception', num=num)
+  options = measure.Options(metrics=('frechet',), features='inception', weights=str(file), split='train', num=num)
   measurer = measure.Measurer(config, spec, game, options, parallel.own_mesh())
   params, extras = game.init(jax.random.key(0), spec.example())
   held = parallel.place((params, extras, measurer.extractor.params), measurer.mesh)
@@ -95,8 +94,9 @@ def main() -> None:
   parser.add_argument('--timed', type=int, default=192)
   parser.add_argument('--save', type=Path)
   options = parser.parse_args()
-  network()
-  each = generating(options.timed) / options.timed
+  with tempfile.TemporaryDirectory() as folder:
+    weights(Path(folder) / 'inception.npz')
+    each = generating(options.timed, Path(folder) / 'inception.npz') / options.timed
   costs = measuring(options.num)
   whole = each * options.num
   share = sum(costs.values()) / (whole + sum(costs.values()))
