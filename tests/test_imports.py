@@ -11,7 +11,7 @@ ROOT = Path(ganjax.__file__).parent
 
 # Room -> the rooms of ganjax that it may import. A package stands for all its modules.
 BASE = {'errors', 'types'}
-GAME = BASE | {'losses', 'terms', 'augment', 'conditioning', 'stabilizers', 'ops', 'nets', 'config', 'data', 'players'}
+GAME = BASE | {'losses', 'terms', 'augment', 'conditioning', 'stabilizers', 'ops', 'nets', 'config', 'data', 'players', 'translators'}
 STEP = BASE | {'ops', 'state', 'step'}
 LEAVES = BASE | {'state', 'snapshot', 'intact'}
 TRAIN = GAME | STEP | LEAVES | {
@@ -32,6 +32,7 @@ ALLOWED = {
   'conditioning': BASE | {'ops'},
   'stabilizers': BASE,
   'players': GAME,
+  'translators': GAME,
   'ops': BASE,
   'nets': BASE | {'ops'},
   'interop': BASE | {'nets', 'ops'},
@@ -64,6 +65,7 @@ ALLOWED = {
   'sample': GAME | LEAVES | {
     'checkpoint', 'images', 'refine', 'posthoc', 'standing', 'fields', 'population', 'latents', 'videos',
   },
+  'translate': TRAIN,
   'convert': TRAIN | {'card', 'fields', 'interop', 'lookup', 'schema'},
   'assemble': TRAIN | {'fields'},
   'resume': TRAIN | {'assemble', 'fields'},

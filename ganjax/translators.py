@@ -1,0 +1,100 @@
+"""Networks from images to images, from a config: what pix2pix, CycleGAN and DiscoGAN have in common.
+
+Batches have 'source' [B, H, W, C'] and 'image' [B, H, W, C], of a pair or of two domains that know nothing of each other.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from ganjax.data.spec import Spec
+from ganjax.errors import ConfigError
+from ganjax.ops import across
+from ganjax.types import Array, Batch, Extras, Key, Metrics, Params, Scene
+
+NOISE = 0x6E6F  # what a key is folded with for dropout
+
+
+class Translators(NamedTuple):
+  """Every function is pure; those that advance extras return them."""
+
+  init: Callable[[Key], tuple[Params, Extras]]
+  forward: Callable[..., tuple[Array, Extras]]  # scene, extras, player, x, call, key -> a training forward, float32
+  evaluate: Callable[..., Array]  # params, extras, player, x, noise -> in evaluation mode, float32
+  prior: Callable[[Key, int, Batch | None], Batch]
+
+
+def translators(
+  config: ConfigDict, spec: Spec, nets: Mapping[str, tuple[Any, int]], noisy: bool = False
+) -> Translators:
+  """The players `nets`: Linen modules, each with the number of channels of the images that it takes.
+
+  With `noisy`, samples have the noise that the networks draw for themselves (dropout), from 'noise' [B] in the prior.
+  """
+  check(config, spec)
+
+  def init(key: Key) -> tuple[Params, Extras]:
+    params, extras = {}, {}
+    for i, (player, (net, channels)) in enumerate(nets.items()):
+      variables = dict(net.init(jax.random.fold_in(key, i), jnp.zeros((1, *spec.shape[:2], channels))))
+      params[player], extras[player] = variables.pop('params'), variables
+    return params, extras
+
+  def draws(player: str, key: Key, rows: Array) -> dict[str, Any]:
+    """The key of a network that draws for itself, the rows' own."""
+    drawing = 'key' in inspect.signature(type(nets[player][0]).__call__).parameters
+    return {'key': jax.random.fold_in(key, NOISE), 'rows': rows} if drawing else {}
+
+  def forward(scene: Scene, extras: Extras, player: str, x: Array, call: int = 0,
+              key: Key | None = None) -> tuple[Array, Extras]:  # fmt: skip
+    """Each `call` of a network in a play draws for itself, from `key` or the play's."""
+    own = extras[player]
+    given = draws(player, jax.random.fold_in(scene.key if key is None else key, call), scene.rows)
+    variables = {'params': scene.params[player], **own}
+    y, moved = nets[player][0].apply(variables, x, train=True, axis=scene.axis, mutable=list(own), **given)
+    return y.astype(jnp.float32), {**extras, player: moved}
+
+  def evaluate(params: Params, extras: Extras, player: str, x: Array, noise: Array | None = None) -> Array:
+    given = {} if noise is None else draws(player, jax.random.key(0), noise)
+    return nets[player][0].apply({'params': params[player], **extras[player]}, x, **given).astype(jnp.float32)
+
+  def prior(key: Key, count: int, batch: Batch | None = None) -> Batch:
+    """'source' and 'target' of the batch (of nothing, where there is none), and its labels; with 'noise' of their own."""
+    given = jax.tree.map(jnp.asarray, spec.example(count) if batch is None else dict(batch))
+    kept = {'source': given['source'], 'target': given['image']}
+    kept |= {'label': given['label']} if 'label' in given else {}
+    rows = jax.vmap(lambda row: jax.random.bits(jax.random.fold_in(key, row), dtype=jnp.uint32))(jnp.arange(count))
+    return kept | ({'noise': rows} if noisy else {})
+
+  return Translators(init, forward, evaluate, prior)
+
+
+def check(config: ConfigDict, spec: Spec) -> None:
+  """Raises ConfigError for data of one domain, and for what these games have no place for."""
+  if not spec.source:
+    raise ConfigError('data.name', config.data.name, "data of two domains: 'pairs', 'domains' or 'digit_pairs'")
+  here = f'the game {config.game!r} has no place for it'
+  for section in ('terms', 'stabilizers'):
+    for name, fields in config[section].items():
+      if section == 'stabilizers' or fields:
+        raise ConfigError(f'{section}.{name}', 'in force', f'nothing: {here}')
+  for section in ('augment', 'conditioning'):
+    if config[section].name != 'none':
+      raise ConfigError(f'{section}.name', config[section].name, f"'none': {here}")
+  if config.n_critic != 1:
+    raise ConfigError('n_critic', config.n_critic, f'1: {here}')
+
+
+def judged(scene: Scene, player: str, real: Array | None, fake: Array) -> tuple[Array, Array, Metrics]:
+  """D's maps of logits [B, h, w] with the rows of all devices, and what it takes for what; without reals, zeros."""
+  real, fake = (
+    across.gather(jnp.zeros_like(fake) if real is None else real, scene.axis),
+    across.gather(fake, scene.axis),
+  )
+  right = ((real > 0).mean() + (fake < 0).mean()) / 2
+  seen = {'real_prob': jax.nn.sigmoid(real).mean(), 'fake_prob': jax.nn.sigmoid(fake).mean(), 'accuracy': right}
+  return real, fake, {f'{player}/{name}': value for name, value in seen.items()}
