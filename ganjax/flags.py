@@ -71,6 +71,10 @@ def parser() -> argparse.ArgumentParser:
   sample.add_argument('--percentile', type=float, metavar='P', help='of rejection: higher is choosier (default: 80)')
   sample.add_argument('--steps', type=int, metavar='N', help='of langevin (default: 1000)')
   sample.add_argument('--step-size', type=float, metavar='E', help='of langevin (default: 0.01)')
+  sample.add_argument('--input', metavar='PATH', help='of a game that translates: a picture or a folder of them, of any size; '
+                      '--out is a folder')  # fmt: skip
+  sample.add_argument('--direction', default='a_to_b', metavar='WAY', help='with --input: a_to_b or b_to_a (default: '
+                      '%(default)s)')  # fmt: skip
   evaluate = command('evaluate', 'Measure checkpoints against their data set, or any two sets of images.', EVALUATE)
   evaluate.add_argument('--workdir', metavar='DIR', help='of the training')
   evaluate.add_argument('--fake', metavar='PATH', help='instead of --workdir: a folder of pictures, .npz or .npy')

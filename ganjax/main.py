@@ -49,15 +49,7 @@ def run(arguments: Sequence[str]) -> None:
   elif options.command in ('train', 'plan'):
     start(options, overrides)
   elif options.command == 'sample':
-    from ganjax.sample import write_samples
-
-    given = {name: getattr(options, name) for name in ('percentile', 'steps', 'step_size')}
-    chosen = {name: value for name, value in given.items() if value is not None}
-    generator = {'truncation_psi': options.truncation, 'noise': options.noise}
-    generator = {name: value for name, value in generator.items() if value is not None}
-    print(write_samples(options.workdir, options.num, options.seed, options.out, options.checkpoint, options.member,
-                        options.method, chosen, ema=options.ema, batches=options.standing_statistics,
-                        frames=options.interpolate, generator=generator, mix=options.mix))  # fmt: skip
+    print(sampled(options))
   elif options.command == 'import':
     from ganjax.convert import import_run
 
@@ -84,6 +76,24 @@ def run(arguments: Sequence[str]) -> None:
     print(write_card(options.workdir, options.out, options.checkpoint))
   else:
     print(evaluated(options))
+
+
+def sampled(options: argparse.Namespace) -> str:
+  """Draws samples, or translates pictures, and says what it wrote."""
+  if options.input is not None:
+    from ganjax.translate import translate
+
+    return translate(options.workdir, options.input, options.out or 'translated', options.direction, options.checkpoint,
+                     options.ema, seed=options.seed, member=options.member)  # fmt: skip
+  from ganjax.sample import write_samples
+
+  given = {name: getattr(options, name) for name in ('percentile', 'steps', 'step_size')}
+  chosen = {name: value for name, value in given.items() if value is not None}
+  generator = {'truncation_psi': options.truncation, 'noise': options.noise}
+  generator = {name: value for name, value in generator.items() if value is not None}
+  return write_samples(options.workdir, options.num, options.seed, options.out, options.checkpoint, options.member,
+                       options.method, chosen, ema=options.ema, batches=options.standing_statistics,
+                       frames=options.interpolate, generator=generator, mix=options.mix)  # fmt: skip
 
 
 def reviewed(options: argparse.Namespace) -> str:
