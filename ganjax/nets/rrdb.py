@@ -7,13 +7,14 @@ channels, as in BasicSR: so it costs the same at any scale.
 """
 
 from functools import partial
-from typing import Any
+from itertools import accumulate, pairwise
 
 import flax.linen as nn
 import jax.numpy as jnp
 
 from ganjax.nets import layers
-from ganjax.ops.resample import pixel_unshuffle, upsample_nearest
+from ganjax.ops.conv import conv
+from ganjax.ops.resample import pixel_unshuffle, upsample_conv
 from ganjax.types import Array
 
 SCALES = (1, 2, 4)
@@ -40,15 +41,16 @@ class Generator(nn.Module):
   def __call__(self, x: Array, label: Array | None = None, *, train: bool = False, axis: str | None = None) -> Array:  # noqa: ARG002
     fold = 4 // self.scale
     layers.check_image(x, multiple=fold)
-    conv = partial(layers.Conv, self.width, kernel_init=DEFAULT, dtype=self.dtype)
-    x = conv(name='first')(pixel_unshuffle(x, fold))
+    layer = partial(layers.Conv, self.width, kernel_init=DEFAULT, dtype=self.dtype)
+    x = layer(name='first')(pixel_unshuffle(x, fold))
     y = x
     for i in range(self.blocks):
       y = Block(self.growth, self.dtype, name=f'block{i}')(y)
-    x += conv(name='trunk')(y)
+    x += layer(name='trunk')(y)
     for i in range(2):
-      x = nn.leaky_relu(conv(name=f'up{i}')(upsample_nearest(x)), 0.2)
-    x = nn.leaky_relu(conv(name='high')(x), 0.2)
+      w, bias = Weights(self.width, self.width, DEFAULT, self.dtype, name=f'up{i}')()
+      x = nn.leaky_relu(upsample_conv(x, w) + bias, 0.2)
+    x = nn.leaky_relu(layer(name='high')(x), 0.2)
     return layers.Conv(self.channels, kernel_init=DEFAULT, dtype=self.dtype, name='last')(x)
 
 
@@ -67,19 +69,45 @@ class Block(nn.Module):
 
 
 class Dense(nn.Module):
-  """Residual dense block, [B, H, W, C] -> the same."""
+  """Residual dense block, [B, H, W, C] -> the same.
+
+  A convolution of several maps is the sum of one each: so every map is convolved once, for all that see it, and
+  nothing is put together but kernels.
+  """
 
   growth: int
   dtype: str
 
   @nn.compact
   def __call__(self, x: Array) -> Array:
-    common: dict[str, Any] = {'kernel_init': layers.INITIALIZERS['he'], 'gain': 0.1, 'dtype': self.dtype}
-    seen = x.astype(self.dtype)
-    for i in range(4):
-      y = layers.Conv(self.growth, **common, name=f'conv{i}')(seen)
-      seen = jnp.concatenate([seen, nn.leaky_relu(y, 0.2)], -1)
-    return x + RESIDUAL * layers.Conv(x.shape[-1], **common, name='conv4')(seen)
+    first, grown = x.shape[-1], [self.growth] * 4
+    ends = [0, *accumulate([first, *grown])]
+    init = layers.scaled(layers.INITIALIZERS['he'], 0.1)
+    layer = [Weights(end, out, init, self.dtype, name=f'conv{i}')()
+             for i, (end, out) in enumerate(zip(ends[1:], [*grown, first], strict=True))]  # fmt: skip
+    kernels, sums = [w for w, _ in layer], [bias for _, bias in layer]
+    y = x.astype(self.dtype)
+    for i, (low, high) in enumerate(pairwise(ends)):
+      w = jnp.concatenate([w[:, :, low:high] for w in kernels[i:]], -1)
+      parts = jnp.split(conv(y, w), list(accumulate(grown[i:])), -1)
+      sums[i:] = [total + part for total, part in zip(sums[i:], parts, strict=True)]
+      y = nn.leaky_relu(sums[i], 0.2)
+    return x + RESIDUAL * sums[-1]
+
+
+class Weights(nn.Module):
+  """Kernel [3, 3, inputs, features] and bias [features] of a convolution that is not simply taken."""
+
+  inputs: int
+  features: int
+  kernel_init: layers.Initializer
+  dtype: str
+
+  @nn.compact
+  def __call__(self) -> tuple[Array, Array]:
+    w = self.param('kernel', self.kernel_init, (3, 3, self.inputs, self.features), jnp.float32)
+    bias = self.param('bias', nn.initializers.zeros, (self.features,), jnp.float32)
+    return w.astype(self.dtype), bias.astype(self.dtype)
 
 
 def check_scale(scale: int, valid: tuple[int, ...]) -> None:
