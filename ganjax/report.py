@@ -71,16 +71,18 @@ def told(values: Values, intervals: Intervals | None = None) -> list[str]:
   """A line for each number."""
   short = {name.removeprefix('eval/'): value for name, value in values.items()}
   between = {name.removeprefix('eval/'): ends for name, ends in (intervals or {}).items()}
+  names = [name for name in short if not is_beside(name, short) and not name.startswith('share_')]
+  labels = {name: NAMES.get(name, name.replace('_', ' ')) for name in names}
+  width = max(map(len, ['class shares', *labels.values()])) + 2
   lines = []
-  for name, value in short.items():
-    if is_beside(name, short) or name.startswith('share_'):
-      continue
+  for name, label in labels.items():
     beside = [text.format(short[name + end]) for end, text in BESIDE.items() if name + end in short]
     note = f'  ({", ".join(beside)})' if beside else f'  {MEANING[name]}' if name in MEANING else ''
-    lines.append(f'  {NAMES.get(name, name.replace("_", " ")):<18} {number(value, between.get(name))}{note}')
+    lines.append(f'  {label:<{width}} {number(short[name], between.get(name))}{note}')
   shares = {name.removeprefix('share_'): value for name, value in short.items() if name.startswith('share_')}
   if shares:
-    lines.append('  class shares       ' + '  '.join(f'{k}: {share:.1%}' for k, share in shares.items()))
+    told_shares = '  '.join(f'{k}: {share:.1%}' for k, share in shares.items())
+    lines.append(f'  {"class shares":<{width}} {told_shares}')
   return lines
 
 
