@@ -122,6 +122,8 @@ def read_published(wanted: Sequence[Network]) -> Found:
     player = PLAYERS[network.kind[-1]]
     modules[player], variables[player] = read_network(network)
   g = modules['g']
+  if not hasattr(g, 'resolution'):
+    raise ConfigError('--kind', wanted[0].kind, 'a generator of latents; `ganjax.interop.from_torch` takes this one')
   sides, classes = (g.resolution, g.resolution, g.channels), g.classes
   small = {'name': 'stylegan2', 'channel_base': 16 * g.resolution, 'channel_max': 64}
   given = {

@@ -1,6 +1,7 @@
 """Networks of image translation and super-resolution: sizes, parameters, dropout, dtypes, what they refuse."""
 
 from functools import partial
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -10,8 +11,10 @@ import tiny
 from flax import traverse_util
 
 from ganjax import config as configs
+from ganjax import convert
 from ganjax.data.spec import Spec
-from ganjax.interop import from_torch
+from ganjax.errors import ConfigError
+from ganjax.interop import from_torch, safetensors
 from ganjax.nets import layers, msrresnet, patchgan, pixelgan, resnet_translator, rrdb, unet, unet_sn, vgg_style
 from ganjax.ops.resample import pixel_shuffle, pixel_unshuffle
 
@@ -32,6 +35,12 @@ SIZES = {'unet': (8, 8), 'resnet': (4, 8), 'patch': (1, 24), 'pixel': (1, 1), 'r
 def made(module, *shape):
   """Shapes of the output and of the variables."""
   return jax.eval_shape(module.init_with_output, jax.random.key(0), jnp.zeros(shape))
+
+
+def filled(module, *shape):
+  """Variables of small random numbers, made without compiling."""
+  random = np.random.default_rng(0)
+  return jax.tree.map(lambda leaf: random.uniform(0.1, 0.5, leaf.shape).astype(np.float32), made(module, *shape)[1])
 
 
 def count(module, *shape):
@@ -116,19 +125,29 @@ def test_configs_find_them():
     assert type(configs.discriminator(config, spec, 1, {})).__module__ == f'ganjax.nets.{name}'
 
 
+NOISY = {'unet': U(dropouts=2), 'resnet': R(dropout=0.5)}
+
+
 @pytest.mark.parametrize('name', ['unet', pytest.param('resnet', marks=pytest.mark.slow)])
 def test_dropout_is_noise_of_each_row(name):
   """Drawn where there is a key, in use as well; a row's noise depends on its number alone."""
-  module = U(dropouts=2) if name == 'unet' else R(dropout=0.5)
-  x = jnp.tanh(jax.random.normal(jax.random.key(1), (1, 16, 8, 3))).repeat(3, 0)
-  variables = jax.jit(module.init)(jax.random.key(0), x)
-  draw = jax.jit(lambda key, rows: module.apply(variables, x, key=key, rows=rows))
+  x = jnp.tanh(jax.random.normal(jax.random.key(1), (1, 8, 16, 3))).repeat(3, 0)
+  variables = filled(NOISY[name], *x.shape)
+  draw = jax.jit(lambda key, rows: NOISY[name].apply(variables, x, key=key, rows=rows))
   y = draw(jax.random.key(2), jnp.arange(3))
   np.testing.assert_array_equal(draw(jax.random.key(2), jnp.array([2, 5, 0]))[jnp.array([0, 2])], y[jnp.array([2, 0])])
-  plain = module.apply(variables, x)
-  np.testing.assert_array_equal(module.clone(dropout=0.0).apply(variables, x, key=jax.random.key(2)), plain)
-  for other in (y[1], plain[0], draw(jax.random.key(3), jnp.arange(3))[0]):
+  for other in (y[1], draw(jax.random.key(3), jnp.arange(3))[0]):
     assert jnp.abs(y[0] - other).max() > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', NOISY)
+def test_without_dropout(name):
+  module, x = NOISY[name], jnp.tanh(jax.random.normal(jax.random.key(1), (2, 8, 16, 3)))
+  variables = filled(module, *x.shape)
+  plain = jax.jit(module.apply)(variables, x)
+  assert jnp.abs(plain - module.apply(variables, x, key=jax.random.key(2))).max() > 0
+  np.testing.assert_allclose(module.clone(dropout=0.0).apply(variables, x, key=jax.random.key(2)), plain, atol=1e-6)
 
 
 def test_dropped():
@@ -144,8 +163,8 @@ def test_instance_norm_and_the_bias_before_it():
   np.testing.assert_allclose(y.mean((1, 2)), 0, atol=1e-5)
   np.testing.assert_allclose(y.var((1, 2)), 1, rtol=1e-4)
   module = patchgan.Discriminator(width=2, depth=1, norm='instance')
-  variables = module.init(jax.random.key(0), x)
-  grads = jax.jit(jax.grad(lambda params: module.apply({'params': params}, x).sum()))(variables['params'])
+  params = filled(module, *x.shape)['params']
+  grads = jax.jit(jax.grad(lambda params: module.apply({'params': params}, x).sum()))(params)
   assert set(grads) == {'conv0', 'conv1', 'logit'}
   moved = {name: bool(layer['bias'].any()) for name, layer in grads.items()}
   assert moved == {'conv0': True, 'conv1': False, 'logit': True}
@@ -225,3 +244,10 @@ def test_what_names_tell_of_a_translator():
     from_torch('cyclegan.G', resnet_tensors(), padding_type='circular')
   with pytest.raises(ValueError, match="norm: 'layer'; valid are batch"):
     from_torch('pix2pix.resnet', resnet_tensors(), norm='layer')
+
+
+def test_a_translator_is_not_imported_as_a_generator_of_latents():
+  with Path('g.safetensors').open('wb') as file:
+    safetensors.write(file, resnet_tensors(), {})
+  with pytest.raises(ConfigError, match=r'--kind.*cyclegan\.G.*a generator of latents'):
+    convert.import_run([('kind', 'cyclegan.G'), ('file', 'g.safetensors')], 'new')
