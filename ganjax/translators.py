@@ -3,6 +3,7 @@
 Batches have 'source' [B, H, W, C'] and 'image' [B, H, W, C], of a pair or of two domains that know nothing of each other.
 """
 
+import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -11,8 +12,10 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
+from ganjax import config as names
 from ganjax.data.spec import Spec
 from ganjax.errors import ConfigError
+from ganjax.nets import layers
 from ganjax.ops import across
 from ganjax.types import Array, Batch, Extras, Key, Metrics, Params, Scene
 
@@ -24,6 +27,7 @@ class Translators(NamedTuple):
 
   init: Callable[[Key], tuple[Params, Extras]]
   forward: Callable[..., tuple[Array, Extras]]  # scene, extras, player, x, call, key -> a training forward, float32
+  looked: Callable[..., tuple[Array, list[Array], Extras]]  # the same, and what its convolutions gave, by name
   evaluate: Callable[..., Array]  # params, extras, player, x, noise -> in evaluation mode, float32
   prior: Callable[[Key, int, Batch | None], Batch]
 
@@ -52,11 +56,23 @@ def translators(
   def forward(scene: Scene, extras: Extras, player: str, x: Array, call: int = 0,
               key: Key | None = None) -> tuple[Array, Extras]:  # fmt: skip
     """Each `call` of a network in a play draws for itself, from `key` or the play's."""
+    y, kept, _ = applied(scene, extras, player, x, call, key)
+    return y, kept
+
+  def looked(scene: Scene, extras: Extras, player: str, x: Array, call: int = 0) -> tuple[Array, list[Array], Extras]:
+    """As `forward`, with the maps [B, H, W, C] after each convolution."""
+    y, kept, seen = applied(scene, extras, player, x, call, None, lambda module, _: isinstance(module, layers.Conv))
+    return y, [x.astype(jnp.float32) for x in jax.tree.leaves(seen)], kept
+
+  def applied(scene: Scene, extras: Extras, player: str, x: Array, call: int, key: Key | None,
+              capture: Callable[..., bool] | bool = False) -> tuple[Array, Extras, Any]:  # fmt: skip
     own = extras[player]
     given = draws(player, jax.random.fold_in(scene.key if key is None else key, call), scene.rows)
     variables = {'params': scene.params[player], **own}
-    y, moved = nets[player][0].apply(variables, x, train=True, axis=scene.axis, mutable=list(own), **given)
-    return y.astype(jnp.float32), {**extras, player: moved}
+    given |= {'train': True, 'axis': scene.axis, 'capture_intermediates': capture}
+    y, moved = nets[player][0].apply(variables, x, mutable=[*own, *['intermediates'] * bool(capture)], **given)
+    kept = {name: values for name, values in moved.items() if name in own}
+    return y.astype(jnp.float32), {**extras, player: kept}, moved.get('intermediates', {})
 
   def evaluate(params: Params, extras: Extras, player: str, x: Array, noise: Array | None = None) -> Array:
     given = {} if noise is None else draws(player, jax.random.key(0), noise)
@@ -70,7 +86,33 @@ def translators(
     rows = jax.vmap(lambda row: jax.random.bits(jax.random.fold_in(key, row), dtype=jnp.uint32))(jnp.arange(count))
     return kept | ({'noise': rows} if noisy else {})
 
-  return Translators(init, forward, evaluate, prior)
+  return Translators(init, forward, looked, evaluate, prior)
+
+
+def two_domains(config: ConfigDict, spec: Spec) -> Translators:
+  """The players g_ab and g_ba between A ('source') and B ('image'), and d_a and d_b, who judge images of A and of B."""
+  back = dataclasses.replace(spec, shape=spec.source or spec.shape)
+  a, b = back.shape[-1], spec.shape[-1]
+  nets = {
+    'g_ab': (names.generator(config, spec), a), 'g_ba': (names.generator(config, back), b),
+    'd_a': (names.discriminator(config, back, 1, {}), a), 'd_b': (names.discriminator(config, spec, 1, {}), b),
+  }  # fmt: skip
+  return translators(config, spec, nets)
+
+
+def both_ways(four: Translators) -> Callable[[Params, Extras, Batch], Batch]:
+  """`Game.generate` of two domains: 'source' to 'image' and back ('rebuilt'), and 'target' to 'reverse' and back."""
+  ways = (('source', 'image', 'rebuilt', 'g_ab', 'g_ba'), ('target', 'reverse', 'reverse_rebuilt', 'g_ba', 'g_ab'))
+
+  def generate(params: Params, extras: Extras, prior: Batch) -> Batch:
+    found = dict(prior)
+    for given, made, again, there, back in ways:
+      if given in prior:
+        found[made] = four.evaluate(params, extras, there, prior[given])
+        found[again] = four.evaluate(params, extras, back, found[made])
+    return found
+
+  return generate
 
 
 def check(config: ConfigDict, spec: Spec) -> None:

@@ -23,6 +23,7 @@ TRACED = {
 }  # fmt: skip
 TRAINED = {'gan_ring8', 'wgan_gp_digits'}  # in the default tier
 FOLDERS = ('ffhq', 'celebahq', 'imagenet', 'lsun', 'stl10', 'auto')  # in the names of those whose data must be given
+PAIRS = ('facades', 'horse2zebra')  # the same, of two domains
 
 
 @pytest.fixture(scope='module')
@@ -43,6 +44,10 @@ def pictures(tmp_path_factory):
     file = folder / 'ab'[i % 2] / f'{i}.png'
     file.parent.mkdir(exist_ok=True)
     Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(file)
+    for side in 'AB':  # and beside it of two domains
+      other = folder.with_name(f'{folder.name}_pairs') / f'train{side}' / file.name
+      other.parent.mkdir(parents=True, exist_ok=True)
+      other.write_bytes(file.read_bytes())
   return folder
 
 
@@ -50,6 +55,8 @@ def load(name, size, cifar, pictures):
   given = {'data.path': str(cifar)} if 'cifar10' in name else {}
   if size == 'full' and any(part in name for part in FOLDERS):
     given = {'data.path': str(pictures)}
+  if size == 'full' and any(part in name for part in PAIRS):
+    given = {'data.path': f'{pictures}_pairs'}
   return configs.load(f'{name}:{size}', {'devices': 1} | given)
 
 

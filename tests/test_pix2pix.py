@@ -36,7 +36,8 @@ def batch(n=0, size=8, spec=SPEC):
 def begin(own, spec=SPEC):
   game = configs.game(own, spec)
   rules = configs.rules(own, game)
-  return game, rules, state.create(game, rules, jax.random.key(0), spec.example(), configs.hyper(own))
+  create = jax.jit(lambda: state.create(game, rules, jax.random.key(0), spec.example(), configs.hyper(own)))
+  return game, rules, create()  # in one program: sooner than an operation at a time
 
 
 @functools.lru_cache(2)
@@ -69,7 +70,7 @@ def test_losses_by_hand(loss, d_of, g_of):
   g, d = configs.generator(own, SPEC), configs.discriminator(own, SPEC, 1, {})
   x, y = batch()['source'][0], batch()['image'][0]
   variables = lambda p: {'params': now.params[p], **now.extras[p]}  # noqa: E731
-  key = jax.random.fold_in(jax.random.fold_in(now.extras['noise'], 0), 0x6E6F)
+  key = jax.random.fold_in(jax.random.fold_in(jax.random.wrap_key_data(now.extras['noise']), 0), 0x6E6F)
   fake, _ = g.apply(variables('g'), x, train=True, key=key, mutable=['batch_stats'])
   judge = lambda image: d.apply(variables('d'), jnp.concatenate([x, image], -1), train=True, mutable=['batch_stats'])[0]  # noqa: E731
   real, made = judge(y), judge(fake)

@@ -8,8 +8,6 @@ The discriminators look at the fakes that the generators made before they moved,
 and gan_weight 2 of `lsgan` here, that has them.
 """
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
@@ -19,7 +17,7 @@ from ganjax.data.spec import Spec
 from ganjax.errors import ConfigError
 from ganjax.ops import across
 from ganjax.ops.pool import empty, exchanged
-from ganjax.translators import judged, translators
+from ganjax.translators import both_ways, judged, two_domains
 from ganjax.types import Array, Batch, Extras, Game, Key, Metrics, Number, Params, Scene, Turn
 
 PLAYERS = ('g_ab', 'g_ba', 'd_a', 'd_b')
@@ -35,15 +33,10 @@ def game(config: ConfigDict, spec: Spec, *, cycle_weight: Number = 10.0, identit
   """
   del cycle_weight, gan_weight, d_weight  # in scene.hyper
   domains = {'a': spec.source, 'b': spec.shape}
-  adversarial, back = names.loss(config), dataclasses.replace(spec, shape=spec.source or spec.shape)
+  adversarial = names.loss(config)
   if identity_weight and spec.source and spec.source != spec.shape:
     raise ConfigError('play.identity_weight', identity_weight, f'0: images of {spec.source} and of {spec.shape} differ')
-  nets = {
-    'g_ab': (names.generator(config, spec), back.shape[-1]), 'g_ba': (names.generator(config, back), spec.shape[-1]),
-    'd_a': (names.discriminator(config, back, 1, {}), back.shape[-1]),
-    'd_b': (names.discriminator(config, spec, 1, {}), spec.shape[-1]),
-  }  # fmt: skip
-  four = translators(config, spec, nets)
+  four = two_domains(config, spec)
 
   def init(key: Key, batch: Batch) -> tuple[Params, Extras]:
     params, extras = four.init(key)
@@ -93,14 +86,5 @@ def game(config: ConfigDict, spec: Spec, *, cycle_weight: Number = 10.0, identit
       loss, metrics = loss + own, metrics | seen | {f'{player}/loss': own}
     return loss, (extras, metrics)
 
-  def generate(params: Params, extras: Extras, prior: Batch) -> Batch:
-    found, ways = dict(prior), (('source', 'image', 'rebuilt', 'g_ab', 'g_ba'),
-                                ('target', 'reverse', 'reverse_rebuilt', 'g_ba', 'g_ab'))  # fmt: skip
-    for given, made, again, there, back in ways:
-      if given in prior:
-        found[made] = four.evaluate(params, extras, there, prior[given])
-        found[again] = four.evaluate(params, extras, back, found[made])
-    return found
-
   turns = (Turn(PLAYERS[:2], 'g'), Turn(PLAYERS[2:], 'd', fresh=False))
-  return Game(init=init, losses={'g': g_loss, 'd': d_loss}, prior=four.prior, generate=generate, turns=turns)
+  return Game(init=init, losses={'g': g_loss, 'd': d_loss}, prior=four.prior, generate=both_ways(four), turns=turns)

@@ -28,11 +28,12 @@ def game(config: ConfigDict, spec: Spec, *, l1_weight: Number = 100.0, gan_weigh
 
   def init(key: Key, batch: Batch) -> tuple[Params, Extras]:
     params, extras = both.init(key)
-    return params, {**extras, 'noise': jax.random.fold_in(key, len(nets))}
+    return params, {**extras, 'noise': jax.random.key_data(jax.random.fold_in(key, len(nets)))}
 
   def make(scene: Scene) -> tuple[Array, Extras]:
     """The same output in both turns of a step: G moves last, and the key that is kept moves with it."""
-    return both.forward(scene, scene.extras, 'g', scene.batch['source'], key=scene.extras['noise'])
+    key = jax.random.wrap_key_data(scene.extras['noise'])
+    return both.forward(scene, scene.extras, 'g', scene.batch['source'], key=key)
 
   def judge(scene: Scene, extras: Extras, image: Array) -> tuple[Array, Extras]:
     return both.forward(scene, extras, 'd', jnp.concatenate([scene.batch['source'], image], -1))
@@ -54,7 +55,7 @@ def game(config: ConfigDict, spec: Spec, *, l1_weight: Number = 100.0, gan_weigh
     gan = adversarial.g(*judged(scene, 'd', real, fake)[:2]).mean()
     l1 = jnp.abs(made - scene.batch['image']).mean()
     loss = scene.hyper['play_gan_weight'] * gan + scene.hyper['play_l1_weight'] * l1
-    extras = {**extras, 'noise': jax.random.fold_in(scene.key, 0)}
+    extras = {**extras, 'noise': jax.random.key_data(scene.key)}
     return loss, (extras, {'g/loss': loss, 'g/gan': gan, 'g/l1': l1})
 
   def generate(params: Params, extras: Extras, prior: Batch) -> Batch:

@@ -19,7 +19,7 @@ from ganjax.evals.features import open_extractor
 from ganjax.evaluate import chosen_steps
 from ganjax.images import replacing, to_uint8
 from ganjax.review.render import Neighbours, Sheet, page
-from ganjax.sample import Generate, Trained, load, sampler, with_average
+from ganjax.sample import Generate, Trained, load, sampler, with_average, with_examples
 
 LATENTS = 16  # of the sheets
 SHOWN, SEARCHED, NEAREST = (
@@ -108,7 +108,7 @@ def drawers(runs: Sequence[Trained]) -> list[Generate]:
     key = configs.fingerprint(run.config), run.spec.shape
     if key not in made:
       settle = standing.settler(run.game, run.config.standing_statistics, run.config.batch_size)
-      made[key] = sampler(run.game, settle=settle)
+      made[key] = sampler(with_examples(run.game, run.config, run.spec), settle=settle)
   return [made[configs.fingerprint(run.config), run.spec.shape](run.state) for run in runs]
 
 
