@@ -42,19 +42,19 @@ def generator(tensors: Tensors, constructor: Mapping[str, Any]) -> tuple[Any, di
   blocks = given.get('nb', count(tensors, block.partition('.')[0]))
   outputs = image_channels(tensors, [('conv_last.weight', 0), ('conv_last.bias', 0)], given.get('oc'))
   inputs = size(tensors, [('conv_first.weight', 1)])
-  if 'ic' not in given and inputs not in (1, 3, 4, 12, 16, 48):
-    raise ValueError(
-      f'conv_first.weight: shape {tensors["conv_first.weight"].shape}; valid are images of 1 or 3 channels'
-    )
   scale = {4: 2, 16: 1}.get(inputs // given.get('ic', outputs), 4) if later else 4
+  fold = 4 // scale
+  ic = given.get('ic', inputs // fold**2)
+  if ic not in (1, 3) and 'ic' not in given:
+    shape = tensors['conv_first.weight'].shape
+    raise ValueError(f'conv_first.weight: shape {shape}; valid are images of 1 or 3 channels, or `ic`')
   inner = [block.format(0, j, k) for j in (1, 2, 3) for k in (1, 2, 3, 4)] if blocks else []
   grown = [(f'{name}.{leaf}', 0) for name in inner for leaf in ('weight', 'bias')]
   module = rrdb.Generator(
     channels=outputs, width=width_of(tensors, ends, given), blocks=blocks, scale=scale,
     growth=size(tensors, grown, given.get('gc')) if blocks else 32, **own(given),
   )  # fmt: skip
-  fold = 4 // scale
-  wanted = shapes(module, jnp.zeros((1, fold, fold, given.get('ic', max(inputs // fold**2, 1)))))
+  wanted = shapes(module, jnp.zeros((1, fold, fold, ic)))
 
   def place(path: Path, rank: int) -> tuple[str, Layout]:
     if path[1] in ends:
