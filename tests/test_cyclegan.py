@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tiny
 from PIL import Image
-from running import command
+from running import command, state_of
 from test_pix2pix import batch, begin, play
 
 from ganjax import config as configs
@@ -141,17 +141,31 @@ def test_domains_of_other_channels():
   check(config(play__identity_weight=0.0), spec, 1)
 
 
-@pytest.fixture(scope='module')
-def run(tmp_path_factory):
-  """A trained run, and how it was configured."""
-  folder = tmp_path_factory.mktemp('run')
-  own = configs.complete({
-    **FIELDS, 'data': {'name': 'digit_pairs', 'resolution': 8, 'paired': False}, 'devices': 1, 'steps': 4, 'samples': 6,
+def trained(folder, steps):
+  """A training to so many steps, in a folder."""
+  own = {
+    **FIELDS, 'data': {'name': 'digit_pairs', 'resolution': 8, 'paired': False}, 'devices': 1, 'steps': steps, 'samples': 6,
     'save_every': 2, 'evaluate_num': 30, 'evaluate_metrics': ('psnr', 'kept'), 'tensorboard': False, 'log_every': 1,
     'ema': {'main': {}},
-  })  # fmt: skip
-  train(own, folder, progress=False)
+  }  # fmt: skip
+  train(configs.complete(own), folder, progress=False)
+
+
+@pytest.fixture(scope='module')
+def run(tmp_path_factory):
+  """A trained run."""
+  folder = tmp_path_factory.mktemp('run')
+  trained(folder, 4)
   return folder
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_with_its_pool(run, tmp_path):
+  trained(tmp_path / 'broken', 2)
+  trained(tmp_path / 'broken', 4)
+  whole, broken = state_of(run), state_of(tmp_path / 'broken')
+  assert any('pool' in path for path in whole)
+  assert [path for path in whole if whole[path].tobytes() != broken[path].tobytes()] == []
 
 
 @pytest.mark.slow
@@ -185,9 +199,9 @@ def test_files_of_any_size(run, tmp_path):
       assert images.read_provenance(file)['direction'] == direction
   both = [np.asarray(Image.open(tmp_path / d / 'a.png')) for d in ('a_to_b', 'b_to_a')]
   assert np.abs(both[0].astype(int) - both[1]).max() > 0
-  trained = load(run)
+  found = load(run)
   grey = np.asarray(Image.open(tmp_path / 'in' / 'a.png').convert('L'), np.float32)[None, ..., None] / 127.5 - 1
-  made = trained.game.generate(averaged(trained.state), trained.state.extras, {'source': grey})['image']
+  made = found.game.generate(averaged(found.state), found.state.extras, {'source': grey})['image']
   assert np.abs(both[0] - (np.asarray(made)[0, ..., 0] + 1) * 127.5).max() < 0.6
   Image.fromarray(x[:3]).save(tmp_path / 'small.png')
   for given, told in (
