@@ -92,9 +92,11 @@ def data(config: Mapping[str, Any], meta: Mapping[str, Any] | None) -> list[str]
 def model(config: Mapping[str, Any], meta: Mapping[str, Any] | None) -> list[str]:
   """What it is made of."""
   own = lambda name: told(config[name]) if config.get(name) else 'none'  # noqa: E731
+  source = (meta or {}).get('spec', {}).get('source')
+  latent = f'none: images of {"x".join(map(str, source))}' if source else f'{config.get("latent_dim", UNKNOWN)} numbers'
   facts = {
     'game': config.get('game', UNKNOWN), 'generator': own('generator'), 'discriminator': own('discriminator'),
-    'parameters': parameters(meta), 'latent': f'{config.get("latent_dim", UNKNOWN)} numbers',
+    'parameters': parameters(meta), 'latent': latent,
     'conditioning': own('conditioning'), 'loss': own('loss'), 'terms': own('terms'), 'augmentation': own('augment'),
     'averages of the parameters': own('ema'), 'computed in': config.get('dtype', UNKNOWN),
   }  # fmt: skip

@@ -9,6 +9,7 @@ import pytest
 from feeding import assert_same, batch_of
 from PIL import Image
 
+from ganjax.data import pairs
 from ganjax.data.digit_pairs import INK, PAPER
 from ganjax.data.examples import open_examples
 from ganjax.data.feed import from_uint8, open_feed
@@ -118,6 +119,22 @@ def test_unpaired_folders(folders):
   assert (len(opened), len(opened.beside)) == (4, 3)
   np.testing.assert_array_equal(rows(opened.beside)['source'], [made['B', name] for name in 'xyz'])
   assert rows(opened)['image'].shape == (4, 12, 12, 3)
+
+
+def test_sets_that_do_not_fit_into_memory(folders, monkeypatch):
+  root, _ = folders
+  own = {'path': str(root), 'resolution': 10}
+  for name in ('pairs', 'domains'):
+    held = open_source(own | {'name': name})
+    with monkeypatch.context() as patch:
+      patch.setattr(pairs, 'HELD_BYTES', 0)
+      read = open_source(own | {'name': name})
+    assert read.arrays is None
+    assert_same(rows(read), rows(held))
+    feeds = [open_feed(source, batch=2, seed=5, resident=False, flip=True, jitter=12) for source in (held, read)]
+    assert_same(*(batch_of(feed, 3, rows=range(2)) for feed in feeds))
+    for feed in feeds:
+      feed.close()
 
 
 def test_jitter_is_enlarging_and_cutting():
