@@ -11,7 +11,9 @@ ROOT = Path(ganjax.__file__).parent
 
 # Room -> the rooms of ganjax that it may import. A package stands for all its modules.
 BASE = {'errors', 'types'}
-GAME = BASE | {'losses', 'terms', 'augment', 'conditioning', 'stabilizers', 'ops', 'nets', 'config', 'data', 'players', 'translators'}
+GAME = BASE | {
+  'losses', 'terms', 'augment', 'conditioning', 'stabilizers', 'ops', 'nets', 'config', 'data', 'players', 'translators',
+}  # fmt: skip
 STEP = BASE | {'ops', 'state', 'step'}
 LEAVES = BASE | {'state', 'snapshot', 'intact'}
 TRAIN = GAME | STEP | LEAVES | {
