@@ -33,7 +33,8 @@ INITIALIZERS: dict[str, Initializer] = {
 class Conv(nn.Module):
   """Convolution [B, H, W, C] -> [B, H', W', features]; `padding`, `groups` as in `ops.conv.conv`.
 
-  With `pool`, followed by means over 2x2 pixels, at less than half of the computation.
+  With `pool`, followed by means over 2x2 pixels, at less than half of the computation. `convolve(x, kernel)`, if there
+  is one, takes the place of `ops.conv.conv`, for a convolution with a faster form.
   """
 
   features: int
@@ -48,6 +49,7 @@ class Conv(nn.Module):
   gain: float = 1.0  # of the initial kernel
   pool: bool = False
   dtype: Any = jnp.float32
+  convolve: Callable[[Array, Array], Array] | None = None
 
   @nn.compact
   def __call__(self, x: Array, train: bool = False) -> Array:
@@ -56,8 +58,8 @@ class Conv(nn.Module):
     if self.spectral:
       w = normalized(self, w, train)
     x, w = x.astype(self.dtype), w.astype(self.dtype)
-    if self.pool:
-      return biased(self, conv_pool(x, w))
+    if self.convolve or self.pool:
+      return biased(self, (self.convolve or conv_pool)(x, w))
     return biased(self, conv(x, w, stride=self.stride, padding=self.padding, groups=self.groups))
 
 

@@ -14,6 +14,8 @@ import jax.numpy as jnp
 from ganjax.nets import layers
 from ganjax.nets.pix2pix import Normalisation, bias_before, normalisation
 from ganjax.ops import across
+from ganjax.ops.conv import conv, on_cpu
+from ganjax.ops.resample import pixel_shuffle
 from ganjax.types import Array, Key
 
 Border = Literal['reflect', 'replicate', 'zero']
@@ -53,7 +55,7 @@ class Generator(nn.Module):
     before: dict[str, Any] = {'use_bias': bias_before(self.norm, True), **common}
     norm = partial(normalisation, self.norm, self.dtype)
     rows = across.rows(x.shape[0], axis) if rows is None else rows
-    x = layers.Conv(self.width, 7, padding='VALID', **before, name='first')(bordered(x, 3))
+    x = layers.Conv(self.width, 7, convolve=from_few, **before, name='first')(bordered(x, 3))
     x = nn.relu(norm(name='first_norm')(x, train=train, axis=axis))
     for i in range(2):
       x = layers.Conv(self.width * 2 ** (i + 1), 3, 2, padding=1, **before, name=f'down{i}')(x)
@@ -64,7 +66,7 @@ class Generator(nn.Module):
     for i in range(2):
       up = layers.ConvTranspose(self.width * 2 ** (1 - i), 3, padding=1, output_padding=1, **before, name=f'up{i}')
       x = nn.relu(norm(name=f'up_norm{i}')(up(x), train=train, axis=axis))
-    return jnp.tanh(layers.Conv(self.channels, 7, padding='VALID', **common, name='last')(bordered(x, 3)))
+    return jnp.tanh(layers.Conv(self.channels, 7, convolve=to_few, **common, name='last')(bordered(x, 3)))
 
 
 class Block(nn.Module):
@@ -78,9 +80,9 @@ class Block(nn.Module):
   @nn.compact
   def __call__(self, x: Array, key: Key | None, rows: Array, *, train: bool, axis: str | None) -> Array:
     for i in range(2):
-      conv = layers.Conv(x.shape[-1], 3, padding='VALID', **self.before, name=f'conv{i}')
+      layer = layers.Conv(x.shape[-1], 3, convolve=inside, **self.before, name=f'conv{i}')
       norm = normalisation(self.norm, self.before['dtype'], name=f'norm{i}')
-      x = norm(conv(bordered(x, 1, self.border)), train=train, axis=axis)
+      x = norm(layer(bordered(x, 1, self.border)), train=train, axis=axis)
       if i == 0:
         x = nn.relu(x)
         if key is not None and self.dropout:
@@ -91,3 +93,33 @@ class Block(nn.Module):
 def bordered(x: Array, width: int, border: Border = 'reflect') -> Array:
   """x [B, H, W, C] with `width` more pixels on each side."""
   return jnp.pad(x, ((0, 0), (width, width), (width, width), (0, 0)), mode=MODES[border])
+
+
+# Convolutions of images with borders: x [B, H + k - 1, W + k - 1, C] and w [k, k, C, O] -> [B, H, W, O]. XLA's kernel for
+# the CPU takes ten times as long as its products should where few channels come out, in the gradients too.
+
+
+def to_few(x: Array, w: Array) -> Array:
+  """To few channels: the kernel's columns by one convolution, to a result for each of its rows, which are then added."""
+  if not on_cpu():
+    return conv(x, w, padding='VALID')
+  k, _, c, o = w.shape
+  y = conv(x, w.transpose(1, 2, 0, 3).reshape(1, k, c, k * o), padding='VALID')
+  y = y.reshape(*y.shape[:3], k, o)
+  height = x.shape[1] - k + 1
+  return sum(y[:, i : i + height, :, i] for i in range(k))  # type: ignore[return-value]
+
+
+def from_few(x: Array, w: Array) -> Array:
+  """From few channels, H and W even: 2x2 results at once, with the kernel at four places. Its gradients are faster."""
+  if not on_cpu():
+    return conv(x, w, padding='VALID')
+  k, _, c, o = w.shape
+  shifted = [jnp.pad(w, ((i, 1 - i), (j, 1 - j), (0, 0), (0, 0))) for i in (0, 1) for j in (0, 1)]
+  w = jnp.stack(shifted, -1).reshape(k + 1, k + 1, c, 4 * o)
+  return pixel_shuffle(conv(x, w, stride=2, padding='VALID'), 2)
+
+
+def inside(x: Array, w: Array) -> Array:
+  """Of 3x3: one border more, and off again, gives the convolution whose products the CPU's form has fewer of."""
+  return conv(x, w, padding=1)[:, 1:-1, 1:-1] if on_cpu() else conv(x, w, padding='VALID')

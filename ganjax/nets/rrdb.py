@@ -48,8 +48,7 @@ class Generator(nn.Module):
       y = Block(self.growth, self.dtype, name=f'block{i}')(y)
     x += layer(name='trunk')(y)
     for i in range(2):
-      w, bias = Weights(self.width, self.width, DEFAULT, self.dtype, name=f'up{i}')()
-      x = nn.leaky_relu(upsample_conv(x, w) + bias, 0.2)
+      x = nn.leaky_relu(layer(convolve=upsample_conv, name=f'up{i}')(x), 0.2)
     x = nn.leaky_relu(layer(name='high')(x), 0.2)
     return layers.Conv(self.channels, kernel_init=DEFAULT, dtype=self.dtype, name='last')(x)
 
@@ -82,8 +81,7 @@ class Dense(nn.Module):
   def __call__(self, x: Array) -> Array:
     first, grown = x.shape[-1], [self.growth] * 4
     ends = [0, *accumulate([first, *grown])]
-    init = layers.scaled(layers.INITIALIZERS['he'], 0.1)
-    layer = [Weights(end, out, init, self.dtype, name=f'conv{i}')()
+    layer = [Weights(end, out, self.dtype, name=f'conv{i}')()
              for i, (end, out) in enumerate(zip(ends[1:], [*grown, first], strict=True))]  # fmt: skip
     kernels, sums = [w for w, _ in layer], [bias for _, bias in layer]
     y = x.astype(self.dtype)
@@ -96,16 +94,16 @@ class Dense(nn.Module):
 
 
 class Weights(nn.Module):
-  """Kernel [3, 3, inputs, features] and bias [features] of a convolution that is not simply taken."""
+  """Kernel [3, 3, inputs, features] and bias [features] of a convolution of a dense block."""
 
   inputs: int
   features: int
-  kernel_init: layers.Initializer
   dtype: str
 
   @nn.compact
   def __call__(self) -> tuple[Array, Array]:
-    w = self.param('kernel', self.kernel_init, (3, 3, self.inputs, self.features), jnp.float32)
+    init = layers.scaled(layers.INITIALIZERS['he'], 0.1)
+    w = self.param('kernel', init, (3, 3, self.inputs, self.features), jnp.float32)
     bias = self.param('bias', nn.initializers.zeros, (self.features,), jnp.float32)
     return w.astype(self.dtype), bias.astype(self.dtype)
 
