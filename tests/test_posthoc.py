@@ -171,7 +171,7 @@ def test_command_and_sampling(run, monkeypatch, capsys):
   trained = with_average(load(workdir), 'made.npz')
   assert tiny.difference(trained.state.ema['made.npz'], posthoc.synthesize(workdir, 0.15).params) == 0
   assert command(monkeypatch, 'evaluate', '--workdir', workdir, '--num', 50, '--ema', 'p10') == 0
-  assert json.loads((workdir / 'evaluation.json').read_text())[-1]['average'] == 'p10'
+  assert json.loads((workdir / 'evaluation.json').read_text())[-1]['protocol']['fake']['average'] == 'p10'
 
 
 def test_averages_that_are_not_there(run, monkeypatch, capsys, tmp_path):

@@ -24,6 +24,8 @@ def test_commands_exist():
   from ganjax.main import parser
 
   commands = {line.split()[1] for block in blocks('bash') for line in block.splitlines() if line.startswith('ganjax ')}
-  assert commands == {'list', 'plan', 'train', 'sample', 'evaluate', 'import', 'export'}
+  assert commands == {
+    'list', 'plan', 'train', 'sample', 'evaluate', 'review', 'compare', 'card', 'import', 'export',
+  }  # fmt: skip
   text = parser().format_help()
   assert all(command in text for command in commands)
