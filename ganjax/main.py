@@ -83,6 +83,7 @@ def sampled(options: argparse.Namespace) -> str:
   if options.input is not None:
     from ganjax.translate import translate
 
+    refuse_beside_input(options)
     return translate(options.workdir, options.input, options.out or 'translated', options.direction, options.checkpoint,
                      options.ema, seed=options.seed, member=options.member)  # fmt: skip
   from ganjax.sample import write_samples
@@ -94,6 +95,27 @@ def sampled(options: argparse.Namespace) -> str:
   return write_samples(options.workdir, options.num, options.seed, options.out, options.checkpoint, options.member,
                        options.method, chosen, ema=options.ema, batches=options.standing_statistics,
                        frames=options.interpolate, generator=generator, mix=options.mix)  # fmt: skip
+
+
+def refuse_beside_input(options: argparse.Namespace) -> None:
+  """Raises ConfigError for a flag that says how to draw: translating draws nothing."""
+  names = (
+    'num',
+    'interpolate',
+    'mix',
+    'truncation',
+    'noise',
+    'percentile',
+    'steps',
+    'step_size',
+    'standing_statistics',
+  )
+  given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+  given |= {} if options.method == 'plain' else {'method': options.method}
+  for name, value in given.items():
+    raise ConfigError(
+      f'--{name.replace("_", "-")}', value, 'nothing beside --input: pictures are translated one by one'
+    )
 
 
 def reviewed(options: argparse.Namespace) -> str:

@@ -131,6 +131,13 @@ def test_evaluate_refuses(trained, flags, match):
   assert (trained / 'evaluation.json').read_bytes() == before
 
 
+def test_translating_refuses_what_it_would_pass_over(trained):
+  for flags, match in [(['--num', '4'], '--num: given 4'), (['--step-size', '1'], '--step-size: given 1'),
+                       (['--method', 'rejection'], "--method: given 'rejection'"), ([], '--input: given .*does not translate')]:  # fmt: skip
+    with pytest.raises(ConfigError, match=match):
+      main.run(['sample', '--workdir', str(trained), '--input', 'photos', *flags])
+
+
 def test_plan(capsys):
   main.run(['plan', '--config', 'dcgan_digits:smoke', '--config.devices=1'])
   printed = capsys.readouterr().out
