@@ -16,7 +16,9 @@ from ganjax import config as names
 from ganjax.augment.apa import mixed
 from ganjax.augment.augmentation import initial, strength, unchanged
 from ganjax.data.spec import Spec
+from ganjax.errors import ConfigError
 from ganjax.stabilizers.images import ALONE
+from ganjax.terms import OF_IMAGES
 from ganjax.types import Array, Batch, Extras, Key, Metrics, Params, Play, Scene
 
 # What a play's key is folded with, by kind of draw.
@@ -46,11 +48,13 @@ class Players(NamedTuple):
 
 def players(config: ConfigDict, spec: Spec, *, heads: Mapping[str, int] | None = None,
             latent: Callable[[Key], Array] | None = None, options: Callable[[Scene], dict[str, Any]] | None = None,
-            shown: Callable[[Scene, Array], Array] | None = None) -> Players:  # fmt: skip
+            shown: Callable[[Scene, Array], Array] | None = None, made: Callable[[Scene, Array], Array] | None = None,
+            paired: bool = False) -> Players:  # fmt: skip
   """The players g and d of `config` on data of `spec`; D has the further `heads` a game asks for (name -> outputs).
 
   `latent(key) -> [Z]` draws one example's latent, if it is not to be `latent_dim` standard normals;
-  `options(scene)` are keywords for every training forward; `shown(scene, reals)` makes of reals what D is shown.
+  `options(scene)` are keywords for every training forward; `shown(scene, reals)` makes of reals what D is shown, and
+  `made(scene, fakes)` of what G makes. With `paired`, a fake goes with the real of its row, and has its label.
   """
   augmentation, active = names.augmentation(config), names.stabilizers(config)
   terms = {player: names.terms(config, player) for player in 'dg'}
@@ -107,7 +111,7 @@ def players(config: ConfigDict, spec: Spec, *, heads: Mapping[str, int] | None =
   def make(scene: Scene, extras: Extras, latent: Array, label: Array | None) -> tuple[Array, Extras]:
     """G's training forward, as D sees it: in packs."""
     fake, extras = forward(scene, extras, 'g', latent, label)
-    return packing.pack(fake), extras
+    return packing.pack(made(scene, fake) if made else fake), extras
 
   def judge(scene: Scene, extras: Extras, x: Array, label: Array | None, call: int,
             through: Mapping[str, Any] = nets) -> tuple[Look, Extras]:  # fmt: skip
@@ -133,6 +137,7 @@ def players(config: ConfigDict, spec: Spec, *, heads: Mapping[str, int] | None =
 
   def play(scene: Scene, player: str) -> tuple[Play, Extras]:
     latent, label = draw(scene.key, scene.rows)
+    label = scene.batch['label'] if classes and paired else label
     generator = lambda latent, label: make(scene, scene.extras, latent, label)[0]  # noqa: E731
     cost = jnp.float32(0)
     if 'latent_optimization' in active:
@@ -205,3 +210,17 @@ def players(config: ConfigDict, spec: Spec, *, heads: Mapping[str, int] | None =
 
   return Players(classes, init, draw, forward, judge, play, judged, added, prior, generate, advance, look,
                  score if packing.size == 1 else None)  # fmt: skip
+
+
+def check_beside(config: ConfigDict, spec: Spec) -> None:
+  """Refuses, by name, what a game has no place for in which D sees each image beside another that it goes with."""
+  if spec.field != 'image':
+    raise ConfigError('game', config.game, f'a game for data of this kind: {config.data.name!r} has no images')
+  apart = f'{config.game!r} shows D a second image beside this one, which would stay as it is'
+  if config.augment.name != 'none':
+    raise ConfigError('augment.name', config.augment.name, f"'none': {apart}")
+  for player, chosen in config.terms.items():
+    for name in set(chosen) & set(OF_IMAGES):
+      raise ConfigError(f'terms.{player}.{name}', 'in force', f'no such term: {apart}')
+  if 'packing' in config.stabilizers:
+    raise ConfigError('stabilizers.packing', 'in force', f'no such stabiliser: {apart}')

@@ -68,8 +68,7 @@ def config_of(combination):
   })  # fmt: skip
 
 
-def keep_the_contract(combination):
-  config = config_of(combination)
+def keep_the_contract(config):
   spec, game, rules = tiny.game(config)
   start = jax.device_get(jax.jit(lambda: tiny.initial(config, spec, game, rules))())
   only_movers_move(game, rules, start, spec)
@@ -147,13 +146,13 @@ def name_of(combination):
 
 @pytest.mark.parametrize('combination', every_piece(), ids=name_of)
 def test_every_piece(combination):
-  keep_the_contract(combination)
+  keep_the_contract(config_of(combination))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('combination', every_pair(), ids=name_of)
 def test_every_pair(combination):
-  keep_the_contract(combination)
+  keep_the_contract(config_of(combination))
 
 
 def test_every_piece_is_there():
