@@ -43,7 +43,7 @@ def check(config: ConfigDict, spec: Any, device_count: int) -> None:
         raise ConfigError(
           f'terms.{player}.{name}', 'in force', f'no such term: the data {config.data.name!r} has no images'
         )
-  if config.data.flip and spec.field != 'image':
+  if config.data.flip and spec.field == 'row':
     raise ConfigError('data.flip', True, f'false: the data {config.data.name!r} has no images')
   if config.augment.name not in ('none', 'apa') and (len(spec.shape) != 3 or spec.shape[-1] not in (1, 3)):
     raise ConfigError(

@@ -12,6 +12,7 @@ import numpy as np
 
 from ganjax import __version__
 from ganjax.errors import DataError
+from ganjax.volumes import rendered
 
 CELL = 64  # pixels: what is smaller is enlarged to at least this
 GAP_COLOR = 128
@@ -90,12 +91,14 @@ def scatter(rows: np.ndarray, centres: Sequence[Sequence[float]] | None = None,
 
 
 def picture(samples: np.ndarray, extra: Mapping[str, Any]) -> np.ndarray | None:
-  """What shows these samples: a grid of images [N, H, W, C], a scatter plot of rows [N, 2]; None for others.
+  """What shows these samples: a grid of images [N, H, W, C] or of views of volumes, a plot of rows [N, 2]; None for others.
 
   extra: the spec's, with the centres of a mixture.
   """
   if samples.ndim == 4 and samples.shape[-1] in (1, 3):
     return grid(samples)
+  if samples.ndim == 5 and samples.shape[-1] == 1:
+    return grid(rendered(samples))
   if samples.ndim == 2 and samples.shape[1] == 2:
     return scatter(samples, extra.get('centres'))
   return None

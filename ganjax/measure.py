@@ -24,6 +24,7 @@ from ganjax.sample import averaged
 from ganjax.state import TrainState
 from ganjax.types import Array, Batch, Extras, Game, Params
 
+VOLUMES = ('frechet', 'prdc')  # of volumes, by default
 DIGITS = ('frechet', 'sure', 'shares', 'as_asked', 'nearer')  # of grey images of up to 32 pixels, by default
 SEED = 2  # of the samples during training; grids use other seeds
 SMALL_BATCH, BATCH = 64, 256  # rows at once: other networks than that of the digits look at 299 pixels a side
@@ -61,6 +62,9 @@ class Result(NamedTuple):
 
 def usual(spec: Spec, options: Options) -> Options:
   """Options with what follows from the data; without metrics where one has to be asked for."""
+  if spec.field == 'voxel':
+    features, split = options.features or 'occupancy', options.split or 'train'
+    return options._replace(metrics=options.metrics or VOLUMES, features=features, split=split)
   if spec.field != 'image':
     return options._replace(metrics=options.metrics or (('modes',) if spec.name == 'mixture' else ()))
   small = spec.shape[-1] == 1 and max(spec.shape) <= 32
@@ -108,7 +112,7 @@ class Measurer:
     self.chosen = self.fitting(measures.named(options.metrics), explicit=options.metrics != DIGITS)
     self.needs = measures.needs(self.chosen, bool(options.bootstrap))
     self.extractor = self.opened()
-    self.size = BATCH if self.extractor is None or self.extractor.name == 'digits' else SMALL_BATCH
+    self.size = BATCH if self.extractor is None or self.extractor.name in ('digits', 'occupancy') else SMALL_BATCH
     self.lpips = self.opened_lpips()
     self.distance = self.lpips and partial(jax.jit(self.lpips.distance), self.lpips.params)
     self.program = parallel.over_rows(self.generate_and_see, mesh, self.size)
@@ -142,6 +146,8 @@ class Measurer:
     """Why something can't be measured here, or ''."""
     if ('row' in measure.rows) != (self.spec.name == 'mixture'):
       return 'it is of points from a mixture' if 'row' in measure.rows else 'it is of images'
+    if self.spec.field == 'voxel' and ('image' in measure.rows or measure.distance):
+      return 'it is of images'
     if 'psnr' in measure.rows and not self.spec.extra.get('counterparts'):
       return 'its samples have no true counterparts to compare with'
     if measure.styles and not hasattr(configs.generator(self.config, self.spec), 'styles'):
@@ -168,6 +174,10 @@ class Measurer:
     """The feature network, where a measure looks through one."""
     if not self.needs.outputs - measures.OWN:
       return None
+    volumes = self.options.features == 'occupancy'
+    if volumes != (self.spec.field == 'voxel'):
+      valid = 'a network that sees images' if volumes else "'occupancy': the data are volumes"
+      raise ConfigError('--features', self.options.features, valid)
     extractor = open_extractor(self.options.features, self.options.weights or None, self.options.resize or None)
     compatible(extractor, self.chosen)
     return extractor
@@ -185,7 +195,7 @@ class Measurer:
   @cached_property
   def reals(self) -> Reals | None:
     """The data to compare with; None for a distribution."""
-    if self.spec.field != 'image':
+    if self.spec.field == 'row':
       return None
     return open_reals(self.options.split, lambda split: open_source(self.config.data, split=split))
 
@@ -223,9 +233,9 @@ class Measurer:
     own |= {'label': drawn['label']} if 'label' in self.drawn else {}
     outputs = self.needs.outputs
     own |= {'psnr': counterparts(drawn)} if 'psnr' in outputs else {}
-    if self.spec.field == 'image':
-      return own | through(self.extractor, outputs, weights, {'image': pixels(x)})
-    return own | {'row': x}
+    if self.spec.field == 'row':
+      return own | {'row': x}
+    return own | through(self.extractor, outputs, weights, {self.spec.field: pixels(x)})
 
   def protocol(self, state: TrainState, seed: int) -> dict[str, Any]:
     """All that the numbers depend on."""
@@ -257,8 +267,9 @@ def compatible(extractor: Extractor, chosen: Mapping[str, Measure]) -> None:
 
 
 def through(extractor: Extractor | None, outputs: Collection[str], weights: Params, batch: Batch) -> Batch:
-  """Of uint8 images: those `outputs` that the network gives, and the images themselves where they are among them."""
-  found = batch if extractor is None else batch | extractor.apply(weights, batch['image'])
+  """Of uint8 images or volumes: those `outputs` that the network gives, and the images where they are among them."""
+  x = batch['voxel' if 'voxel' in batch else 'image']
+  found = batch if extractor is None else batch | extractor.apply(weights, x)
   return {name: x for name, x in found.items() if name in outputs}
 
 

@@ -21,6 +21,7 @@ from ganjax.errors import CheckpointError, ConfigError, nearest
 from ganjax.snapshot import flatten
 from ganjax.state import TrainState
 from ganjax.types import Batch, Extras, Game, Key, Params, Rules
+from ganjax.volumes import rendered
 
 Generate = Callable[[int, int], dict[str, np.ndarray]]  # (number, seed) -> the prior's draws and the samples
 
@@ -245,8 +246,8 @@ def write_samples(workdir: str | Path, num: int | None = None, seed: int = 0, ou
     workdir: of a training.
     num: how many; by default 64, or 8 that a video goes through.
     seed: of the latents.
-    out: the file. An .npz has the samples under the data's field ('image' uint8 [N, H, W, C], or 'row' [N, F]) with
-      latents and labels.
+    out: the file. An .npz has the samples under the data's field ('image' uint8 [N, H, W, C], 'voxel' uint8
+      [N, D, H, W, C], or 'row' [N, F]) with latents and labels.
     checkpoint: its step; by default the newest intact one.
     member: of a population.
     method: 'rejection' or 'langevin' draws with D's help, see `refine`.
@@ -295,10 +296,10 @@ def save(path: Path, drawn: Mapping[str, np.ndarray], spec: Spec, about: Mapping
   """Writes samples in the form that the file's name asks for. Raises ConfigError where they have no such form."""
   samples = drawn[spec.field]
   if path.suffix == '.npz':
-    kept = {name: images.to_uint8(x) for name, x in drawn.items() if name in images.TRANSLATED}
+    kept = {name: images.to_uint8(x) for name, x in drawn.items() if name in (*images.TRANSLATED, 'voxel')}
     images.save_npz(path, {**drawn, **kept}, about)
   elif path.suffix in videos.SUFFIXES:
-    videos.save(path, samples, about)
+    videos.save(path, rendered(samples) if samples.ndim == 5 else samples, about)
   else:
     picture = images.sheet(drawn, spec.field, spec.extra)
     if picture is None:

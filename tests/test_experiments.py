@@ -24,6 +24,7 @@ TRACED = {
 TRAINED = {'gan_ring8', 'wgan_gp_digits'}  # in the default tier
 FOLDERS = ('ffhq', 'celebahq', 'imagenet', 'lsun', 'stl10', 'auto')  # in the names of those whose data must be given
 PAIRS = ('facades', 'horse2zebra')  # the same, of two domains
+VOLUMES = ('modelnet10', 'shapenet64')  # of volumes: to be given in any size
 
 
 @pytest.fixture(scope='module')
@@ -48,6 +49,7 @@ def pictures(tmp_path_factory):
       other = folder.with_name(f'{folder.name}_pairs') / f'train{side}' / file.name
       other.parent.mkdir(parents=True, exist_ok=True)
       other.write_bytes(file.read_bytes())
+  np.savez(f'{folder}_volumes.npz', X_train=rng.integers(0, 2, (24, 30, 30, 30)), y_train=np.arange(24) % 10)
   return folder
 
 
@@ -57,6 +59,8 @@ def load(name, size, cifar, pictures):
     given = {'data.path': str(pictures)}
   if size == 'full' and any(part in name for part in PAIRS):
     given = {'data.path': f'{pictures}_pairs'}
+  if any(part in name for part in VOLUMES):
+    given = {'data.path': f'{pictures}_volumes.npz'}
   return configs.load(f'{name}:{size}', {'devices': 1} | given)
 
 
@@ -69,6 +73,7 @@ def test_networks_can_be_made(name, cifar, pictures):
       if part.data.name == 'mixture':
         continue
       shape = (part.data.get('resolution', 32),) * 2 + (1 if part.data.name == 'digits' else 3,)
+      shape = (part.data.resolution,) * 3 + (1,) if part.data.name == 'voxels' else shape
       assert configs.generator(part, Spec('image', shape, 10))
       assert configs.discriminator(part, Spec('image', shape, 10), 1, {})
 

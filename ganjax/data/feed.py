@@ -26,7 +26,7 @@ class Feed:
 
   `read(payload, positions, rows)` is pure and goes inside the compiled step: positions int32 [plays] are
   global batch numbers, rows int32 [B] row numbers in the global batch; it returns float32 images
-  [plays, B, H, W, C] in [-1, 1] (or rows [plays, B, F]) and int32 labels [plays, B].
+  [plays, B, H, W, C] in [-1, 1] (or volumes [plays, B, D, H, W, C], or rows [plays, B, F]) and int32 labels [plays, B].
 
   `payload(first_position, plays_per_step)` is what `read` reads. Resident: always the same tree of arrays,
   the whole set with a 'seed'. Streaming: a tuple with the host batches [plays, B_local, ...] of each step.
@@ -51,7 +51,7 @@ def open_feed(source: Source, *, batch: int, seed: int | Sequence[int], flip: bo
     source: from `open_source`.
     batch: the global batch size.
     seed: of the order, the flips and a distribution's draws; a population has a list of its members'.
-    flip: mirror every image left to right with probability 1/2, both of a pair alike.
+    flip: mirror every image or volume left to right with probability 1/2, both of a pair alike.
     jitter: enlarge every image to so many pixels a side, and cut it out at random, both of a pair alike; 0: don't.
     resident: the set lives on the device and is indexed inside the step (True), or is streamed from the
       host by Grain (False); None decides by size.
@@ -66,7 +66,7 @@ def open_feed(source: Source, *, batch: int, seed: int | Sequence[int], flip: bo
   index, processes = process
   if batch < 1 or batch % processes:
     raise ConfigError('batch', batch, f'a positive multiple of {processes}, the number of processes')
-  if flip and source.spec.field != 'image':
+  if flip and source.spec.field == 'row':
     raise ConfigError('data.flip', flip, f'false: {source.spec.name!r} has rows, not images')
   if jitter and (source.spec.field != 'image' or jitter < max(source.spec.shape[:2])):
     raise ConfigError(
@@ -141,14 +141,15 @@ def seeds_of(seed: Any) -> tuple[Any, Any]:
 
 
 def finished(batch: Batch, positions: Array, rows: Array, seed: Any, flip: bool, jitter: int, apart: bool) -> Batch:
-  """uint8 images to float32 in [-1, 1], and the random flips and cuts; `apart`: sources have draws of their own."""
+  """uint8 images and volumes to float32 in [-1, 1], and the random flips and cuts; `apart`: sources have draws of their own."""
   changed: Batch = {}
-  for name, own in zip(('image', 'source'), seeds_of(seed) if apart else (seed, seed), strict=True):
+  other = seeds_of(seed)[1] if apart else seed
+  for name, own in {'image': seed, 'voxel': seed, 'source': other}.items():
     if name not in batch:
       continue
     image = jnp.asarray(batch[name])
     if flip:
-      mirrored = flips(positions, rows, own)[..., None, None, None]
+      mirrored = flips(positions, rows, own).reshape(*image.shape[:2], *[1] * (image.ndim - 2))
       image = jnp.where(mirrored, image[..., ::-1, :], image)
     image = from_uint8(image) if image.dtype == jnp.uint8 else image
     changed[name] = jittered(image, jitter, words(positions, rows, 2, own, fold=0x6A69)) if jitter else image

@@ -14,8 +14,8 @@ from ganjax.types import Array, Batch
 class Spec:
   """The facts about a data set that a game is built from; saved with the checkpoint as JSON."""
 
-  field: str  # the batch key that the adversary judges: 'image' or 'row'
-  shape: tuple[int, ...]  # (H, W, C) of images, (F,) of rows
+  field: str  # the batch key that the adversary judges: 'image', 'voxel' or 'row'
+  shape: tuple[int, ...]  # (H, W, C) of images, (D, H, W, C) of volumes, (F,) of rows
   classes: int = 0  # 0: no labels
   class_names: tuple[str, ...] = ()
   count: int = 0  # examples, 0: unlimited (a distribution)
@@ -44,8 +44,8 @@ class Spec:
 class Source:
   """Examples by number.
 
-  `get(indices [N])` returns NumPy arrays [N, ...]: 'image' uint8 NHWC, or float32 in [-1, 1]; or 'row'
-  float32 [N, F]; and 'label' int32 [N] where there are labels, 'source', like 'image', where there are pairs. It may
+  `get(indices [N])` returns NumPy arrays [N, ...]: 'image' uint8 NHWC, or float32 in [-1, 1]; 'voxel' [N, D, H, W, C],
+  of the same types; or 'row' float32 [N, F]; and 'label' int32 [N] where there are labels, 'source', like 'image', where there are pairs. It may
   be called from several threads.
 
   A distribution has `draw(bits)` too, pure and jittable: `bits(count)` are random words uint32 [P, B, count],

@@ -81,10 +81,10 @@ def content(source: Source) -> str:
 
 
 def batches(source: Source, size: int) -> Iterator[Rows]:
-  """All rows in order; images as uint8."""
+  """All rows in order; images and volumes as uint8."""
   for first in range(0, len(source), size):
     rows = source.get(np.arange(first, min(first + size, len(source))))
-    yield rows | ({'image': to_uint8(rows['image'])} if 'image' in rows else {})
+    yield rows | {name: to_uint8(rows[name]) for name in ('image', 'voxel') if name in rows}
 
 
 def see(reals: Reals, program: Program, needs: Needs, network: Mapping[str, str], size: int,

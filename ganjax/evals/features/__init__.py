@@ -11,6 +11,7 @@ from ganjax.types import Array, Params
 # Name -> the module here, and what opens it if that isn't `open`.
 NETWORKS = {
   'digits': 'digit_classifier',
+  'occupancy': 'occupancy',
   'inception': 'inception',
   'vgg16': 'vgg',
   'alexnet': 'alexnet',
