@@ -7,7 +7,7 @@ import pytest
 from jax import lax
 
 from ganjax.ops import conv as ops
-from ganjax.ops import resample, winograd
+from ganjax.ops import conv_cpu, patches, resample, winograd
 
 DIMENSIONS = ('NHWC', 'HWIO', 'NHWC')
 # (height, width, channels in, channels out, kernel, options)
@@ -106,15 +106,32 @@ def test_fewer_products_equal_xla(plan, k, stride, h, w):
 def test_wide_layers_take_fewer_products_and_stay_closed(k, stride, parts, monkeypatch):
   x, w = arrays(8, 8, 32, 32, (k, k), {})
   w = w / 20
-  spec = ops.Spec((8, 8), (k, k), (stride, stride), ((1, 1), (1, 1)), (1, 1), 1)
+  spec = conv_cpu.Spec((8, 8), (k, k), (stride, stride), ((1, 1), (1, 1)), (1, 1), 1)
   if parts == 2:
-    monkeypatch.setattr(ops, 'MIN_CHANNELS', 8)
-    monkeypatch.setattr(ops, 'MAX_BYTES', 4 * 9 * 4 * 128 if stride == 2 else 4 * 16 * 16 * 32)
-  found = ops.plan_of(spec, 2, 32, 32)
+    monkeypatch.setattr(conv_cpu, 'MIN_CHANNELS', 8)
+    monkeypatch.setattr(conv_cpu, 'MAX_BYTES', 4 * 9 * 4 * 128 if stride == 2 else 4 * 16 * 16 * 32)
+  found = conv_cpu.plan_of(spec, 2, 32, 32)
   assert found is not None
   assert found[1] == parts
   ours = everything(lambda x, w: ops.conv(x, w, stride=stride, padding=1))
   close(ours(x, w), everything(lambda x, w: reference(x, w, stride=stride, padding=1))(x, w))
+
+
+# Small maps: the kernel's outer taps may lie on the padding alone, and the image's last pixels may be seen by none.
+SMALL = [(4, 4, 4, 2, 1), (2, 2, 4, 2, 1), (3, 2, 3, 1, 1), (5, 4, 3, 2, 0), (1, 1, 3, 1, 1), (4, 5, 4, 1, 1)]
+
+
+@pytest.mark.parametrize(('h', 'w', 'k', 'stride', 'padding'), SMALL)
+def test_small_maps_of_many_channels_equal_xla(h, w, k, stride, padding, monkeypatch):
+  monkeypatch.setattr(conv_cpu, 'MIN_KERNEL', 1)
+  called = []
+  for name in ('forward', 'input_gradient', 'weight_gradient'):
+    own = getattr(patches, name)
+    monkeypatch.setattr(patches, name, lambda *given, own=own, name=name: called.append(name) or own(*given))
+  x, kernel = arrays(h, w, 15, 17, (k, k), {})
+  ours = everything(lambda x, w: ops.conv(x, w / 10, stride=stride, padding=padding))(x, kernel)
+  assert set(called) == {'forward', 'input_gradient', 'weight_gradient'}
+  close(ours, everything(lambda x, w: reference(x, w / 10, stride=stride, padding=padding))(x, kernel))
 
 
 def transposed_reference(x, w, size, **options):
