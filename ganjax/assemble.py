@@ -1,5 +1,6 @@
 """From a complete config to everything that a training of it needs on this machine."""
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -7,6 +8,7 @@ from ml_collections import ConfigDict
 
 from ganjax import check, fields, parallel
 from ganjax import config as configs
+from ganjax.data.examples import open_examples
 from ganjax.data.feed import Feed, open_feed
 from ganjax.data.sources import open_source
 from ganjax.data.spec import Source, Spec
@@ -37,6 +39,8 @@ def assemble(config: ConfigDict) -> Setup:
   check.check(config, source.spec, mesh.size)
   members = fields.members(config)
   game = with_examples(configs.game(config, source.spec), config, source.spec)
+  if game.reconstruct and config.sample_every:  # sheets of samples show examples, too
+    game = replace(game, examples=open_examples(config.data))
   rules = configs.rules(config, game)
   feed = open_feed(
     source, batch=config.batch_size, seed=[own.seed for own in members],

@@ -96,7 +96,7 @@ def model(config: Mapping[str, Any], meta: Mapping[str, Any] | None) -> list[str
   latent = f'none: images of {"x".join(map(str, source))}' if source else f'{config.get("latent_dim", UNKNOWN)} numbers'
   facts = {
     'game': config.get('game', UNKNOWN), 'generator': own('generator'), 'discriminator': own('discriminator'),
-    'parameters': parameters(meta), 'latent': latent,
+    **({'encoder': own('encoder')} if 'encoder' in config else {}), 'parameters': parameters(meta), 'latent': latent,
     'conditioning': own('conditioning'), 'loss': own('loss'), 'terms': own('terms'), 'augmentation': own('augment'),
     'averages of the parameters': own('ema'), 'computed in': config.get('dtype', UNKNOWN),
   }  # fmt: skip
@@ -109,7 +109,7 @@ def parameters(meta: Mapping[str, Any] | None) -> str:
     return UNKNOWN
   config, _, _, state = described(meta)
   members = len(population.combinations(config.population)) or 1
-  names = {'g': 'generator', 'd': 'discriminator'}
+  names = {'g': 'generator', 'd': 'discriminator', 'e': 'encoder'}
   counts = {
     player: sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree)) // members
     for player, tree in state.params.items()

@@ -53,6 +53,16 @@ def discriminator(config: ConfigDict, spec: Any, packing: int, heads: Mapping[st
   return network(config, 'discriminator', spec, asked | channels)
 
 
+def encoder(config: ConfigDict, spec: Any, heads: Mapping[str, int]) -> Any:
+  """The Linen module that reads `heads` (name -> size) from data of `spec`: a discriminator's, whose logit nobody asks for."""
+  section = config.encoder
+  if 'heads' not in keywords(target('encoder', section.name)[0]):
+    raise ConfigError('encoder.name', section.name, "a network whose discriminator has heads: 'dcgan', 'mlp'")
+  if section.get('minibatch', 'none') != 'none':
+    raise ConfigError('encoder.minibatch', section.minibatch, "'none': a code is of one example")
+  return network(config, 'encoder', spec, {'heads': heads})
+
+
 def network(config: ConfigDict, role: str, spec: Any, decided: Mapping[str, Any]) -> Any:
   """The Linen module of a role, with those of the `decided` fields that it has."""
   section = config[role].to_dict()

@@ -66,7 +66,7 @@ def defaults() -> ConfigDict:
 
 
 NAMED = ('data', 'generator', 'discriminator', 'loss', 'conditioning', 'augment')  # sections with a `name`
-DEFAULT_NAMES = {'data': 'digits', 'generator': 'dcgan', 'discriminator': 'dcgan', 'loss': 'non_saturating',
+DEFAULT_NAMES = {'data': 'digits', 'generator': 'dcgan', 'discriminator': 'dcgan', 'encoder': 'dcgan', 'loss': 'non_saturating',
                  'conditioning': 'none', 'augment': 'none'}  # fmt: skip
 GROUPS = ('optimizer', 'terms', 'stabilizers', 'balance', 'ema', 'schedule')  # sections of sections
 CHOICES = {'dtype': ('float32', 'bfloat16'), 'parallel': ('jit', 'pmap'), 'on_nan': ('stop', 'rollback', 'drop')}
@@ -81,7 +81,7 @@ def complete(given: Mapping[str, Any], overrides: Mapping[str, Any] | None = Non
   for path, value in (overrides or {}).items():
     override(fields, path, value)
   config = defaults()
-  valid = {*config, *NAMED, *GROUPS, 'play', 'population', 'phases'}
+  valid = {*config, *NAMED, *GROUPS, 'encoder', 'play', 'population', 'phases'}
   for name, value in fields.items():
     if name not in valid:
       raise ConfigError(name, value, 'one of the fields ' + ', '.join(sorted(valid)), nearest(name, valid))
@@ -89,9 +89,12 @@ def complete(given: Mapping[str, Any], overrides: Mapping[str, Any] | None = Non
       config[name] = (
         one_of(name, value, CHOICES[name]) if name in CHOICES else fit(name, value, type(config[name]), None)
       )
-  for section in NAMED:
-    config[section] = named(section, mapping(section, fields.get(section, {})), DEFAULT_NAMES[section])
   module = module_of('games', config.game, 'game')
+  encodes = 'e' in getattr(module, 'PLAYERS', 'gd')
+  if 'encoder' in fields and not encodes:
+    raise ConfigError('encoder', fields['encoder'], f'nothing: the game {config.game!r} has no encoder')
+  for section in (*NAMED, *['encoder'] * encodes):
+    config[section] = named(section, mapping(section, fields.get(section, {})), DEFAULT_NAMES[section])
   config.play = fill('play', fields.get('play', {}), keywords(module.game))
   players: dict[str, Any] = {player: {} for player in getattr(module, 'PLAYERS', 'gd')} | mapping(
     'optimizer', fields.get('optimizer', {})

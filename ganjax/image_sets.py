@@ -91,7 +91,7 @@ def compare_images(fake: str, real: str, options: Mapping[str, Any], out: str | 
 
 def unfit(name: str, measure: measures.Measure, sets: Mapping[str, ImageSet]) -> None:
   """Raises ConfigError where a measure can't be taken of these sets."""
-  if 'row' in measure.rows or name in measures.HELD_OUT or measure.walks or measure.distance:
+  if 'row' in measure.rows or name in measures.HELD_OUT or measure.walks or measure.distance or measure.rebuilds:
     raise ConfigError('--metrics', name, 'others: it is of a run and its data')
   for images in sets.values():
     if 'label' in measure.rows and images.labels is None:

@@ -105,14 +105,30 @@ def picture(samples: np.ndarray, extra: Mapping[str, Any]) -> np.ndarray | None:
 
 
 def sheet(drawn: Mapping[str, np.ndarray], field: str, extra: Mapping[str, Any]) -> np.ndarray | None:
-  """What shows samples: see `picture`; of translations, each beside its source and what it is compared with."""
+  """What shows samples: see `picture`; of translations, each beside its source and what it is compared with.
+
+  Of a game that encodes, samples on the left; on the right half as many examples, each before its reconstruction.
+  """
   if 'source' not in drawn:
-    return picture(drawn[field], extra)
+    shown = picture(drawn[field], extra)
+    return shown if shown is None or 'real' not in drawn else beside(shown, drawn)
   parts = [to_uint8(drawn[name]) for name in TRANSLATED if name in drawn]
   channels = max(part.shape[-1] for part in parts)
   parts = [np.broadcast_to(part, (*part.shape[:3], channels)) for part in parts]
   columns = max(1, round(math.sqrt(len(parts[0]) / len(parts)))) * len(parts)
   return grid(np.stack(parts, 1).reshape(-1, *parts[0].shape[1:]), columns)
+
+
+def beside(shown: np.ndarray, drawn: Mapping[str, np.ndarray]) -> np.ndarray:
+  """A sheet with another to its right: examples and their reconstructions, in pairs."""
+  count = max(1, len(drawn['real']) // 2)
+  pairs = np.stack([to_uint8(drawn[name][:count]) for name in ('real', 'rebuilt')], 1)
+  columns = math.ceil(math.sqrt(2 * count))
+  other = grid(pairs.reshape(-1, *pairs.shape[2:]), columns + columns % 2)
+  height = max(shown.shape[0], other.shape[0])
+  gap = np.full((height, CELL // 2, shown.shape[2]), GAP_COLOR, np.uint8)
+  filled = [np.pad(x, ((0, height - len(x)), (0, 0), (0, 0)), constant_values=GAP_COLOR) for x in (shown, other)]
+  return np.concatenate([filled[0], gap, filled[1]], 1)
 
 
 def provenance(run_id: str, config_hash: str, step: int, seed: int, member: int | None = None) -> dict[str, str]:

@@ -53,7 +53,7 @@ def target(section: str, name: Any) -> tuple[Callable[..., Any], tuple[str, ...]
     return member_of('balance', name, field), ()
   if section.startswith('optimizer.'):
     return member_of('optim', name, field), ()
-  kind = section.capitalize()
+  kind = 'Discriminator' if section == 'encoder' else section.capitalize()  # heads of it say what a latent is
   found = getattr(module_of('nets', name, field), kind, None)
   if found is None:
     raise ConfigError(field, name, f'a module with a {kind}')

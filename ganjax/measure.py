@@ -9,14 +9,14 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from ganjax import config as configs
-from ganjax import log, parallel, standing, walking
+from ganjax import log, parallel, rebuilding, standing, walking
 from ganjax.data.sources import open_source
 from ganjax.data.spec import Spec
 from ganjax.errors import ConfigError
 from ganjax.evals import measures
 from ganjax.evals.features import Extractor, lpips, open_extractor
 from ganjax.evals.features.lpips import Lpips
-from ganjax.evals.measures import Measure, View, Walk
+from ganjax.evals.measures import BOUND, Measure, Rebuilt, View, Walk
 from ganjax.evals.reals import Reals, open_reals, see
 from ganjax.evals.stream import FINITE, Rows, Seen, look
 from ganjax.progress import counting
@@ -127,7 +127,8 @@ class Measurer:
     with self.counting('samples', self.options.num) as tell:
       fake = look(self.priors(seed), partial(self.program, held), self.needs, tell=tell)
     real, train = (fake, 0) if self.reals is None else (self.seen, self.reals.train)
-    view = View(real, fake, train, dict(self.spec.extra), self.walk(held, seed), self.distance)
+    facts = dict(self.spec.extra)
+    view = View(real, fake, train, facts, self.walk(held, seed), self.distance, self.rebuilt(held, seed))
     values = measures.compute(view, self.chosen)
     return Result(values, measures.intervals(view, self.chosen, self.options.bootstrap), self.protocol(state, seed))
 
@@ -154,6 +155,10 @@ class Measurer:
       return f'the generator {self.config.generator.name!r} has no styles'
     if measure.walks and 'latent' not in self.drawn:
       return 'it walks among latents, and this game has none'
+    if measure.rebuilds and (self.game.reconstruct is None or self.spec.field != 'image'):
+      return 'it rebuilds images, and this game does not'
+    if measure.bounds and not rebuilding.bounds(self.game, jax.tree.map(jnp.asarray, self.spec.example())):
+      return 'it is of a likelihood, and this game has none'
     if measure.distance and min(self.spec.shape[:2]) < 16:
       return f'LPIPS takes images of 16 pixels or more, and these are of {min(self.spec.shape[:2])}'
     if 'label' in measure.rows and 'label' not in self.drawn:
@@ -212,7 +217,8 @@ class Measurer:
 
   def priors(self, seed: int) -> Iterator[Rows]:
     """Latents (and labels) in batches: a sample depends on the seed and its own number alone."""
-    given = None if self.game.examples is None else self.game.examples(self.options.num, seed)
+    from_sources = self.game.examples is not None and self.game.reconstruct is None
+    given = self.game.examples(self.options.num, seed) if from_sources and self.game.examples else None
     drawn = jax.device_get(self.prior(seed, self.options.num, given))
     for first in range(0, self.options.num, self.size):
       yield {name: x[first : first + self.size] for name, x in drawn.items()}
@@ -223,6 +229,16 @@ class Measurer:
       return None
     see = lambda rows: self.program(held, rows)['features']  # noqa: E731
     return walking.walk(self.config, self.spec, self.game, self.mesh, self.size, held, list(self.priors(seed)), see)
+
+  def rebuilt(self, held: Any, seed: int) -> Rebuilt | None:
+    """Real examples through the game, where a measure asks for them."""
+    if not any(measure.rebuilds for measure in self.chosen.values()):
+      return None
+    assert self.reals is not None
+    draws = BOUND['draws'] if any(measure.bounds for measure in self.chosen.values()) else 0
+    near = lambda again, real: psnr(pixels(again), pixels(real))  # noqa: E731
+    key = jax.random.fold_in(jax.random.key(seed), rebuilding.KEY)
+    return rebuilding.rebuild(self.game, self.reals, self.mesh, self.size, held, key, draws, near)
 
   def generate_and_see(self, held: tuple[Params, Extras, Params], prior: Batch) -> Batch:
     """Samples, rounded to pixels as an image file would, and what the network sees of them."""

@@ -15,6 +15,11 @@ BESIDE = {  # numbers that are told in the line of another, whose name they end
   '_std': 'standard deviation {:.3g}',
 }
 NAMES = {
+  'elbo': 'ELBO (nats)',
+  'iwae': 'IWAE bound (nats)',
+  'elbo_bits': 'ELBO (bits/dim)',
+  'iwae_bits': 'IWAE bound (bits/dim)',
+  'rebuilt_psnr': 'PSNR of rebuilt (dB)',
   'frechet': 'Frechet distance',
   'sure': 'sure (> .9)',
   'is': 'inception score',

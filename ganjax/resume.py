@@ -83,8 +83,9 @@ def begin(
 
 def other_networks(config: ConfigDict, before: ConfigDict) -> list[str]:
   """The players that are another network than before, if only one of another stage."""
-  sections = {'g': 'generator', 'd': 'discriminator'}
-  return [p for p, section in sections.items() if configs.flat(config[section]) != configs.flat(before[section])]
+  sections = {'g': 'generator', 'd': 'discriminator', 'e': 'encoder'}
+  there = {p: section for p, section in sections.items() if section in config and section in before}
+  return [p for p, section in there.items() if configs.flat(config[section]) != configs.flat(before[section])]
 
 
 def tell_changes(config: ConfigDict, before: ConfigDict) -> None:

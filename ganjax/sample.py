@@ -128,10 +128,12 @@ def sampler(game: Game, refined: refine.Refine | None = None,
   """`sampler(game)(state)(num, seed)` generates: compiled once for a game, for any state and number.
 
   A sample depends on the seed and its own number, not on how many are drawn with it. `refined` is one of the ways
-  of `refine` to choose latents with D's help; `settle` of `standing` takes batch statistics anew.
+  of `refine` to choose latents with D's help; `settle` of `standing` takes batch statistics anew. A game that encodes and
+  has examples also gives some of them, 'real', and what comes back of these, 'rebuilt'.
   """
   prior = jax.jit(lambda seed, count, batch: game.prior(jax.random.key(seed), count, batch), static_argnums=1)
   chunk = jax.jit(game.generate)
+  coded = game.reconstruct and jax.jit(game.reconstruct)
 
   def of(state: TrainState) -> Generate:
     @cache
@@ -152,7 +154,11 @@ def sampler(game: Game, refined: refine.Refine | None = None,
         jax.device_get(chunk(params, extras, {name: x[i : i + CHUNK] for name, x in padded.items()}))
         for i in range(0, count, CHUNK)
       ]
-      return {name: np.concatenate([part[name] for part in parts])[:count] for name in parts[0]}
+      made = {name: np.concatenate([part[name] for part in parts])[:count] for name in parts[0]}
+      if coded is None or given is None or 'image' not in given:
+        return made
+      shown = {name: x[:CHUNK] for name, x in given.items()}
+      return made | {'real': shown['image'], 'rebuilt': jax.device_get(coded(params, extras, shown, None)['rebuilt'])}
 
     return generate
 

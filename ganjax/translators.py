@@ -119,6 +119,11 @@ def check(config: ConfigDict, spec: Spec) -> None:
   """Raises ConfigError for data of one domain, and for what these games have no place for."""
   if not spec.source:
     raise ConfigError('data.name', config.data.name, "data of two domains: 'pairs', 'domains' or 'digit_pairs'")
+  refuse(config)
+
+
+def refuse(config: ConfigDict) -> None:
+  """Raises ConfigError for what games have no place for whose players look at images in no more ways than their own."""
   here = f'the game {config.game!r} has no place for it'
   for section in ('terms', 'stabilizers'):
     for name, fields in config[section].items():

@@ -59,6 +59,10 @@ class Game:
   turns: tuple[Turn, ...]
   score: Callable[[Params, Extras, Batch], Array] | None = None  # -> logits [B]
   advance: Callable[[Params, Extras, Batch], Extras] | None = None  # the extras after `generate` in training mode
+  # Of a game that encodes: an example of each batch again, 'rebuilt', from its 'latent'. With keys [B] the latents are
+  # draws of the posterior, and where there is a likelihood 'log_weight' [B] is log p(x, z) - log q(z | x) in nats: its
+  # mean over draws is the ELBO, and log-mean-exp over k of them the bound of Burda et al. 2016 (arXiv:1509.00519).
+  reconstruct: Callable[[Params, Extras, Batch, Key | None], Batch] | None = None
   # Of a game that samples from sources: (number, seed) -> examples of the data, the batch that `prior` is given.
   examples: Callable[[int, int], dict[str, Any]] | None = None
 

@@ -13,6 +13,7 @@ ROOT = Path(ganjax.__file__).parent
 BASE = {'errors', 'types'}
 GAME = BASE | {
   'losses', 'terms', 'augment', 'conditioning', 'stabilizers', 'ops', 'nets', 'config', 'data', 'players', 'translators',
+  'autoencoders', 'likelihoods',
 }  # fmt: skip
 STEP = BASE | {'ops', 'state', 'step'}
 LEAVES = BASE | {'state', 'snapshot', 'intact'}
@@ -35,6 +36,8 @@ ALLOWED = {
   'stabilizers': BASE,
   'players': GAME,
   'translators': GAME,
+  'autoencoders': GAME,
+  'likelihoods': BASE,
   'ops': BASE,
   'nets': BASE | {'ops'},
   'interop': BASE | {'nets', 'ops'},
@@ -73,8 +76,9 @@ ALLOWED = {
   'assemble': TRAIN | {'fields'},
   'resume': TRAIN | {'assemble', 'fields'},
   'train': TRAIN | {'assemble', 'resume', 'fields'},
-  'measure': GAME | LEAVES | {'evals', 'log', 'parallel', 'progress', 'sample', 'standing', 'walking'},
+  'measure': GAME | LEAVES | {'evals', 'log', 'parallel', 'progress', 'sample', 'standing', 'walking', 'rebuilding'},
   'walking': GAME | {'evals', 'parallel'},
+  'rebuilding': GAME | {'evals', 'parallel'},
   'report': BASE | {'evals'},
   'evaluate': TRAIN | {'report', 'train'},
   'image_sets': TRAIN | {'measure', 'report', 'progress'},

@@ -11,6 +11,7 @@ from ganjax.evals.stream import Needs, Seen, resampled
 
 KID = {'subsets': 100, 'subset_size': 1000, 'seed': 2020}
 PPL = {'epsilon': 1e-4}  # as `walks.path_length` has it
+BOUND = {'draws': 64}
 LPIPS_PAIRS = 1000
 SPLITS = 10  # of the inception score
 PRDC_K, PRECISION_RECALL_K = 5, 3
@@ -33,6 +34,14 @@ class Walk(NamedTuple):
   make_of_styles: Callable[[Latents], Any] | None = None
 
 
+class Rebuilt(NamedTuple):
+  """Held-out examples (all, where none are held out) through a game that encodes them."""
+
+  psnr: np.ndarray  # [N], in dB
+  weights: np.ndarray | None  # log-weights in nats [N, BOUND['draws']], of a game with a likelihood
+  dimensions: int  # numbers in an example
+
+
 class View(NamedTuple):
   """What a measure looks at."""
 
@@ -42,6 +51,7 @@ class View(NamedTuple):
   facts: Mapping[str, Any]  # of the data, such as a mixture's centres
   walk: Walk | None = None  # where a measure asks for it
   distance: Callable[[Any, Any], Any] | None = None  # LPIPS of images [B, H, W, C] in [-1, 1] -> [B], likewise
+  rebuilt: Rebuilt | None = None  # likewise
 
 
 class Measure(NamedTuple):
@@ -56,6 +66,8 @@ class Measure(NamedTuple):
   walks: bool = False  # reads `View.walk`
   styles: bool = False  # reads the styles in it
   distance: bool = False  # reads `View.distance`
+  rebuilds: bool = False  # reads `View.rebuilt`
+  bounds: bool = False  # reads the log-weights in it
   network: str = ''  # the only feature network that it is defined for
 
 
@@ -138,6 +150,24 @@ def psnr(view: View) -> dict[str, float]:
   """Of translations, how near they come to the true counterparts: mean peak signal-to-noise ratio, in dB."""
   means = view.fake.rows['psnr'].mean(0)
   return dict(zip(('psnr', 'reverse_psnr'), map(float, means), strict=False))
+
+
+def rebuilt(view: View) -> dict[str, float]:
+  """Of a game that encodes, how near held-out examples come to themselves: mean peak signal-to-noise ratio, in dB."""
+  assert view.rebuilt is not None
+  return {'rebuilt_psnr': float(view.rebuilt.psnr.mean())}
+
+
+def elbo(view: View) -> dict[str, float]:
+  """Bounds on the log-likelihood of held-out examples, in nats and as bits per dimension: ELBO, and of k draws (IWAE)."""
+  assert view.rebuilt is not None
+  assert view.rebuilt.weights is not None
+  weights = view.rebuilt.weights.astype(np.float64)
+  highest = weights.max(1)
+  tighter = highest + np.log(np.exp(weights - highest[:, None]).mean(1))
+  found = {'elbo': float(weights.mean()), 'iwae': float(tighter.mean())}
+  bits = view.rebuilt.dimensions * np.log(2)
+  return found | {f'{name}_bits': float(-value / bits) for name, value in found.items()}
 
 
 def authenticity(view: View) -> dict[str, float]:
@@ -279,6 +309,8 @@ MEASURES: dict[str, Measure] = {
   'augmentation': Measure(augmentation, rows=('image', 'label'), resamples=False, options={'steps': classify.STEPS}),
   'modes': Measure(modes, rows=('row',)),
   'psnr': Measure(psnr, rows=('psnr',)),
+  'rebuilt': Measure(rebuilt, resamples=False, rebuilds=True),
+  'elbo': Measure(elbo, resamples=False, rebuilds=True, bounds=True, options=BOUND),
 }  # fmt: skip
 HELD_OUT = ('augmentation', 'cas', 'copying', 'nearer')  # they compare training data with data that were held out
 ALIASES = {'fid': 'frechet', 'inception_score': 'is', 'precision_recall': 'pr', 'kept': 'as_asked'}
