@@ -305,7 +305,7 @@ def save(path: Path, drawn: Mapping[str, np.ndarray], spec: Spec, about: Mapping
     kept = {name: images.to_uint8(x) for name, x in drawn.items() if name in (*images.TRANSLATED, 'voxel')}
     images.save_npz(path, {**drawn, **kept}, about)
   elif path.suffix in videos.SUFFIXES:
-    videos.save(path, rendered(samples) if samples.ndim == 5 else samples, about)
+    videos.save(path, samples, about)
   else:
     picture = images.sheet(drawn, spec.field, spec.extra)
     if picture is None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ganjax import images
 from ganjax.errors import ConfigError
+from ganjax.volumes import rendered
 
 SIDE = 128  # pixels: what is smaller is enlarged to at least this
 FPS = 25
@@ -23,7 +24,11 @@ def check(path: Path) -> None:
 
 
 def save(path: Path, frames: np.ndarray, about: Mapping[str, str]) -> None:
-  """Writes frames [T, H, W, C] (uint8, or floats in [-1, 1]; C is 1 or 3) as .gif or .mp4, `about` as its comment."""
+  """Writes frames [T, H, W, C] (uint8, or floats in [-1, 1]; C is 1 or 3) as .gif or .mp4, `about` as its comment.
+
+  Of volumes [T, D, H, W, 1], views of them.
+  """
+  frames = rendered(frames) if frames.ndim == 5 else frames
   if frames.ndim != 4 or frames.shape[-1] not in (1, 3):
     raise ConfigError('--out', str(path), f'an .npz file: samples of shape {frames.shape[1:]} make no video')
   large = images.enlarged(images.to_uint8(frames), max(1, math.ceil(SIDE / min(frames.shape[1:3]))))

@@ -67,7 +67,7 @@ ALLOWED = {
   'run': BASE,
   'refine': BASE | {'schema'},
   'latents': BASE | {'nets'},
-  'videos': BASE | {'images'},
+  'videos': BASE | {'images', 'volumes'},
   'sample': GAME | LEAVES | {
     'checkpoint', 'images', 'refine', 'posthoc', 'standing', 'fields', 'population', 'latents', 'videos',
   },
