@@ -53,7 +53,10 @@ def check(config: ConfigDict, spec: Any, device_count: int) -> None:
     raise ConfigError('data', spec.shape, 'square images: `resize` and `crop` of the data make them so')
   playing = configs.game(config, spec)
   check_shapes(config, spec, playing)
-  players = {player for turn in playing.turns for player in turn.players}
+  if playing.ready:
+    playing.ready()
+  # All there are, also those without a turn in this phase.
+  players = set(jax.eval_shape(playing.init, jax.random.key(0), spec.example(2))[0])
   for section in ('optimizer', 'terms', 'balance'):
     for player in config[section]:
       if player not in players:

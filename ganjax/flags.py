@@ -75,6 +75,11 @@ def parser() -> argparse.ArgumentParser:
                       '--out is a folder')  # fmt: skip
   sample.add_argument('--direction', default='a_to_b', metavar='WAY', help='with --input: a_to_b or b_to_a (default: '
                       '%(default)s)')  # fmt: skip
+  sample.add_argument('--tile', type=int, metavar='N', help='with --input: translate tiles of N pixels a side, 0 whole pictures '
+                      '(default: 256 of large pictures in super-resolution, else whole)')  # fmt: skip
+  sample.add_argument(
+    '--overlap', type=int, metavar='N', help='pixels around a tile that are looked at, too (default: 32)'
+  )
   evaluate = command('evaluate', 'Measure checkpoints against their data set, or any two sets of images.', EVALUATE)
   evaluate.add_argument('--workdir', metavar='DIR', help='of the training')
   evaluate.add_argument('--fake', metavar='PATH', help='instead of --workdir: a folder of pictures, .npz or .npy')

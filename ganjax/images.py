@@ -113,6 +113,8 @@ def sheet(drawn: Mapping[str, np.ndarray], field: str, extra: Mapping[str, Any])
     shown = picture(drawn[field], extra)
     return shown if shown is None or 'real' not in drawn else beside(shown, drawn)
   parts = [to_uint8(drawn[name]) for name in TRANSLATED if name in drawn]
+  largest = max(part.shape[1] for part in parts)  # sources of super-resolution are smaller
+  parts = [enlarged(part, largest // part.shape[1]) for part in parts]
   channels = max(part.shape[-1] for part in parts)
   parts = [np.broadcast_to(part, (*part.shape[:3], channels)) for part in parts]
   columns = max(1, round(math.sqrt(len(parts[0]) / len(parts)))) * len(parts)

@@ -85,7 +85,10 @@ def sampled(options: argparse.Namespace) -> str:
 
     refuse_beside_input(options)
     return translate(options.workdir, options.input, options.out or 'translated', options.direction, options.checkpoint,
-                     options.ema, seed=options.seed, member=options.member)  # fmt: skip
+                     options.ema, seed=options.seed, member=options.member, tile=options.tile, overlap=options.overlap)  # fmt: skip
+  for name in ('tile', 'overlap'):
+    if getattr(options, name) is not None:
+      raise ConfigError(f'--{name}', getattr(options, name), 'nothing without --input')
   from ganjax.sample import write_samples
 
   given = {name: getattr(options, name) for name in ('percentile', 'steps', 'step_size')}

@@ -151,6 +151,8 @@ class Measurer:
       return 'it is of images'
     if 'psnr' in measure.rows and not self.spec.extra.get('counterparts'):
       return 'its samples have no true counterparts to compare with'
+    if 'given' in measure.rows and not self.spec.extra.get('scale'):
+      return 'it is of super-resolution'
     if measure.styles and not hasattr(configs.generator(self.config, self.spec), 'styles'):
       return f'the generator {self.config.generator.name!r} has no styles'
     if measure.walks and 'latent' not in self.drawn:
@@ -206,8 +208,10 @@ class Measurer:
 
   @cached_property
   def seen(self) -> Seen:
-    """What the network sees of the data: once, for all samples."""
+    """What the network sees of the data: once, for all samples. Nothing, where no measure looks at it."""
     assert self.reals is not None
+    if all(measure.alone for measure in self.chosen.values()):
+      return Seen(0, {}, {})
     network = {} if self.extractor is None else {'name': self.extractor.name, **self.extractor.protocol}
     held = parallel.place({} if self.extractor is None else self.extractor.params, self.mesh)
     see_real = partial(through, self.extractor, self.needs.outputs)
@@ -249,6 +253,8 @@ class Measurer:
     own |= {'label': drawn['label']} if 'label' in self.drawn else {}
     outputs = self.needs.outputs
     own |= {'psnr': counterparts(drawn)} if 'psnr' in outputs else {}
+    own |= {'given': pixels(drawn['source'])} if 'given' in outputs else {}
+    own |= {'pair': pixels(jnp.stack([x, drawn['target']], 1))} if 'pair' in outputs else {}
     if self.spec.field == 'row':
       return own | {'row': x}
     return own | through(self.extractor, outputs, weights, {self.spec.field: pixels(x)})

@@ -13,6 +13,7 @@ BESIDE = {  # numbers that are told in the line of another, whose name they end
   '_floor': 'one half of the real images to the other: {:.3f}',
   '_real': 'real images: {:.3f}',
   '_std': 'standard deviation {:.3g}',
+  '_bicubic': 'bicubic: {:.3f}',
 }
 NAMES = {
   'elbo': 'ELBO (nats)',
@@ -25,6 +26,8 @@ NAMES = {
   'is': 'inception score',
   'prdc_precision': 'precision (prdc)',
   'prdc_recall': 'recall (prdc)',
+  'psnr_y': 'PSNR of Y (dB)',
+  'ssim_y': 'SSIM of Y',
 }
 MEANING = {
   'nearer': 'of samples lie nearer to a training image than the median real one (.5 is ideal)',

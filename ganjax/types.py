@@ -65,6 +65,8 @@ class Game:
   reconstruct: Callable[[Params, Extras, Batch, Key | None], Batch] | None = None
   # Of a game that samples from sources: (number, seed) -> examples of the data, the batch that `prior` is given.
   examples: Callable[[int, int], dict[str, Any]] | None = None
+  # Reads what training needs beside the data, such as a frozen network. Raises ConfigError naming the field.
+  ready: Callable[[], Any] | None = None
 
 
 @dataclass(frozen=True)

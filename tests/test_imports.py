@@ -13,7 +13,7 @@ ROOT = Path(ganjax.__file__).parent
 BASE = {'errors', 'types'}
 GAME = BASE | {
   'losses', 'terms', 'augment', 'conditioning', 'stabilizers', 'ops', 'nets', 'config', 'data', 'players', 'translators',
-  'autoencoders', 'likelihoods',
+  'autoencoders', 'likelihoods', 'perceptual',
 }  # fmt: skip
 STEP = BASE | {'ops', 'state', 'step'}
 LEAVES = BASE | {'state', 'snapshot', 'intact'}
@@ -38,6 +38,8 @@ ALLOWED = {
   'translators': GAME,
   'autoencoders': GAME,
   'likelihoods': BASE,
+  'tiles': set(),
+  'perceptual': BASE | {'evals', 'interop'},
   'ops': BASE,
   'nets': BASE | {'ops'},
   'interop': BASE | {'nets', 'ops'},
@@ -71,7 +73,7 @@ ALLOWED = {
   'sample': GAME | LEAVES | {
     'checkpoint', 'images', 'refine', 'posthoc', 'standing', 'fields', 'population', 'latents', 'videos',
   },
-  'translate': TRAIN,
+  'translate': TRAIN | {'tiles'},
   'convert': TRAIN | {'card', 'fields', 'interop', 'lookup', 'schema'},
   'assemble': TRAIN | {'fields'},
   'resume': TRAIN | {'assemble', 'fields'},

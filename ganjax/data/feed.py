@@ -72,6 +72,9 @@ def open_feed(source: Source, *, batch: int, seed: int | Sequence[int], flip: bo
     raise ConfigError(
       'data.jitter', jitter, f'0, or at least the side of an image: examples are of {source.spec.shape}'
     )
+  if jitter and source.beside is None and source.spec.source and source.spec.source[:2] != source.spec.shape[:2]:
+    raise ConfigError('data.jitter', jitter, f'0: the images of a pair are of two sizes, {source.spec.source} and '
+                      f'{source.spec.shape}')  # fmt: skip
   for name, given, least in (('workers', workers, 0), ('prefetch', prefetch, 1)):
     if given < least:
       raise ConfigError(f'data.{name}', given, f'{least} or more')

@@ -13,11 +13,13 @@ from ganjax.data.mixture import mixture
 from ganjax.data.pairs import domains, pairs
 from ganjax.data.select import selected
 from ganjax.data.spec import Source
+from ganjax.data.super_resolution import super_resolution
 from ganjax.data.tfds import tfds
 from ganjax.data.voxels import voxels
 from ganjax.errors import ConfigError, nearest, unknown
 
-__all__ = ['arrays', 'cifar10', 'digit_pairs', 'digits', 'domains', 'folder', 'mixture', 'pairs', 'tfds', 'voxels']
+__all__ = ['arrays', 'cifar10', 'digit_pairs', 'digits', 'domains', 'folder', 'mixture', 'pairs', 'super_resolution',
+           'tfds', 'voxels']  # fmt: skip
 
 SELECT_FIELDS = ('labels', 'scores', 'easiest', 'blur')  # of every source, for `selected`
 FEED_FIELDS = ('flip', 'jitter', 'resident', 'workers', 'prefetch')  # of `config.data`, for open_feed

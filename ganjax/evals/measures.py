@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ganjax.data.bicubic import resized
 from ganjax.errors import ConfigError, DataError, GanjaxError, unknown
 from ganjax.evals import classify, metrics, walks
 from ganjax.evals.stream import Needs, Seen, resampled
@@ -17,7 +18,8 @@ SPLITS = 10  # of the inception score
 PRDC_K, PRECISION_RECALL_K = 5, 3
 
 
-OWN = frozenset(('image', 'label', 'row', 'psnr'))  # what comes from the examples themselves, not from a network
+# What comes from the examples themselves, not from a network.
+OWN = frozenset(('image', 'label', 'row', 'psnr', 'pair', 'given'))
 
 
 Latents = np.ndarray  # [B, Z], or styles [B, L, W]
@@ -69,6 +71,7 @@ class Measure(NamedTuple):
   rebuilds: bool = False  # reads `View.rebuilt`
   bounds: bool = False  # reads the log-weights in it
   network: str = ''  # the only feature network that it is defined for
+  alone: bool = False  # reads samples and what they come with; real data aren't looked at
 
 
 def frechet(view: View, output: str = 'features', name: str = 'frechet') -> dict[str, float]:
@@ -144,6 +147,25 @@ def as_asked(view: View) -> dict[str, float]:
   """The share of samples that are seen as the class that was asked for."""
   rows = view.fake.rows
   return {'as_asked': float((rows['logits'].argmax(1) == rows['label']).mean())}
+
+
+def psnr_y(view: View) -> dict[str, float]:
+  """Of super-resolution, in dB: PSNR of the luminance, with a border of `scale` pixels left out; beside it, bicubic's."""
+  return beside_bicubic(view, 'psnr_y', metrics.psnr_y)
+
+
+def ssim_y(view: View) -> dict[str, float]:
+  """Of super-resolution: structural similarity of the luminance, likewise."""
+  return beside_bicubic(view, 'ssim_y', metrics.ssim_y)
+
+
+def beside_bicubic(view: View, name: str, likeness: Callable[..., np.ndarray]) -> dict[str, float]:
+  """Mean likeness of what was made to what is true, and of the small images enlarged."""
+  (made, true), given = np.moveaxis(view.fake.rows['pair'], 1, 0), view.fake.rows['given']
+  height, width = true.shape[1:3]
+  scale = height // given.shape[1]
+  found = {name: float(likeness(made, true, scale).mean())}
+  return found | {f'{name}_bicubic': float(likeness(resized(given, height, width), true, scale).mean())}
 
 
 def psnr(view: View) -> dict[str, float]:
@@ -307,6 +329,8 @@ MEASURES: dict[str, Measure] = {
   'lpips': Measure(lpips, rows=('image',), resamples=False, distance=True, options={'pairs': LPIPS_PAIRS}),
   'cas': Measure(cas, rows=('image', 'label'), resamples=False, options={'steps': classify.STEPS}),
   'augmentation': Measure(augmentation, rows=('image', 'label'), resamples=False, options={'steps': classify.STEPS}),
+  'psnr_y': Measure(psnr_y, rows=('pair', 'given'), alone=True, resamples=False),
+  'ssim_y': Measure(ssim_y, rows=('pair', 'given'), alone=True, resamples=False),
   'modes': Measure(modes, rows=('row',)),
   'psnr': Measure(psnr, rows=('psnr',)),
   'rebuilt': Measure(rebuilt, resamples=False, rebuilds=True),

@@ -16,8 +16,10 @@ from ganjax.evals.metrics.images import (
   ms_ssim,
   ms_ssim_diversity,
   power_spectrum,
+  psnr_y,
   sliced_wasserstein,
   spectrum_distance,
+  ssim_y,
 )
 from ganjax.evals.metrics.intervals import Interval, binomial, bootstrap, bootstrapped, over_seeds
 from ganjax.evals.metrics.kernel import gaussian_mmd, kernel_distance, kernel_distance_full, kernel_distances
@@ -37,5 +39,5 @@ __all__ = [
   'copying_score', 'extrapolated', 'frechet_distance', 'frechet_infinity', 'frechet_of', 'frechet_of_gaussians',
   'gaussian_mmd', 'inception_score', 'kernel_distance', 'kernel_distance_full', 'kernel_distances', 'mode_counts',
   'mode_coverage', 'ms_ssim', 'ms_ssim_diversity', 'nearer_share', 'nearest', 'nearest_distance', 'over_seeds',
-  'power_spectrum', 'prdc', 'precision_recall', 'sliced_wasserstein', 'spectrum_distance', 'sure_share',
+  'power_spectrum', 'prdc', 'precision_recall', 'psnr_y', 'sliced_wasserstein', 'spectrum_distance', 'ssim_y', 'sure_share',
 ]  # fmt: skip

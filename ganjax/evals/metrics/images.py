@@ -27,6 +27,42 @@ def ms_ssim(a: np.ndarray, b: np.ndarray) -> np.ndarray:
   return _ms_ssim(a, b)
 
 
+def psnr_y(a: np.ndarray, b: np.ndarray, border: int = 0) -> np.ndarray:
+  """Peak signal-to-noise ratio in dB of the `luminance` of images [N, H, W, C] in [0, 255]: float64 [N], 100 at most.
+
+  border: pixels at each edge that are left out. Raises ValueError for images of differing shapes, or with nothing left.
+  """
+  a, b = _without_border(a, b, border, 1)
+  error = np.square(a - b).mean((1, 2)) / 255**2
+  return -10 * np.log10(np.maximum(error, 1e-10))
+
+
+def ssim_y(a: np.ndarray, b: np.ndarray, border: int = 0) -> np.ndarray:
+  """Structural similarity of the `luminance` of images [N, H, W, C] in [0, 255]: float64 [N], 1 for equal ones.
+
+  Wang et al. 2004, Image quality assessment: from error visibility to structural similarity, with its window (11 pixels,
+  standard deviation 1.5) where it fits whole. `border` and errors as of `psnr_y`; 11 pixels must be left.
+  """
+  both = zip(*_without_border(a, b, border, WINDOW), strict=True)
+  return np.array([_ssim(*(x[None, None] for x in pair))[0].mean() for pair in both])
+
+
+def luminance(images: np.ndarray) -> np.ndarray:
+  """Y of BT.601, from 16 to 235, of RGB images [N, H, W, 3] in [0, 255], not rounded: float64 [N, H, W]. Grey stays as it is."""
+  if images.shape[-1] == 1:
+    return images[..., 0].astype(np.float64)
+  return 16 + images @ np.array([65.481, 128.553, 24.966]) / 255
+
+
+def _without_border(a: np.ndarray, b: np.ndarray, border: int, least: int) -> tuple[np.ndarray, np.ndarray]:
+  a, b = (checked.images(name, x, side=2 * border + least) for name, x in (('a', a), ('b', b)))
+  if a.shape != b.shape:
+    raise ValueError(f'b: shape {b.shape} given, a: {a.shape}; both need one shape')
+  height, width = a.shape[1:3]
+  inner = slice(border, height - border), slice(border, width - border)
+  return luminance(a)[:, *inner], luminance(b)[:, *inner]
+
+
 def ms_ssim_diversity(
   images: np.ndarray, labels: np.ndarray | None = None, pairs: int | None = None, seed: int = 0
 ) -> float:
