@@ -21,7 +21,6 @@ from ganjax.errors import CheckpointError, ConfigError, nearest
 from ganjax.snapshot import flatten
 from ganjax.state import TrainState
 from ganjax.types import Batch, Extras, Game, Key, Params, Rules
-from ganjax.volumes import rendered
 
 Generate = Callable[[int, int], dict[str, np.ndarray]]  # (number, seed) -> the prior's draws and the samples
 
