@@ -14,7 +14,8 @@ A field that isn't in the experiment's file has a default; run.json shows all fi
 EVALUATE = """\
   ganjax evaluate --workdir runs/dcgan_digits --checkpoints all --seeds 3
   ganjax evaluate --workdir runs/cifar --metrics fid,kid,is,prdc --num 50000
-  ganjax evaluate --fake samples --real photos --metrics fid,prdc"""
+  ganjax evaluate --fake samples --real photos --metrics fid,prdc
+  ganjax evaluate --fake enlarged --real photos --metrics psnr_y,ssim_y --border 2"""
 IMPORT = """\
 A generator, and its discriminator if there is one: each has a --kind and a --file, for example
   ganjax import --kind stylegan2.G --file ffhq.pth --key g_ema --kind stylegan2.D --file ffhq.pth --key d --workdir runs/ffhq
@@ -104,6 +105,8 @@ def parser() -> argparse.ArgumentParser:
   evaluate.add_argument(
     '--lpips-weights', metavar='FILE', help="VGG16's weights, where torchvision's are not to be fetched"
   )
+  evaluate.add_argument('--border', type=int, metavar='N', help='with --fake, of psnr_y and ssim_y: pixels at each edge that are '
+                        'left out (default: 4; usually the scale)')  # fmt: skip
   evaluate.add_argument('--split', metavar='SPLIT', help='real data: train, test or all')
   evaluate.add_argument('--truncation', type=float, metavar='PSI', help='as of `ganjax sample`')
   review = command('review', 'Make a page for people: blind trials, sheets of checkpoints, nearest training images; or sum '

@@ -152,8 +152,11 @@ def evaluated(options: argparse.Namespace) -> str:
     'standing_statistics',
     'lpips',
     'lpips_weights',
+    'border',
   )
   given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+  if options.border is not None and not options.fake:
+    raise ConfigError('--border', options.border, 'nothing without --fake and --real: of a run it is the scale')
   if options.fake or options.real:
     from ganjax.image_sets import compare_images
 

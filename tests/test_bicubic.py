@@ -1,10 +1,13 @@
 """Images at two sizes: the reduction, patches of pictures, and likeness measured on the luminance; against plain loops."""
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
 from test_super_resolution import pictures
 
+from ganjax import main
 from ganjax.data import bicubic
 from ganjax.data.feed import open_feed
 from ganjax.data.sources import open_source
@@ -179,3 +182,43 @@ def test_likeness_window_by_window():
   for bad in (a[:, :17], a[:, :, :30]):
     with pytest.raises(ValueError, match='shape'):
       ssim_y(a, bad, 4)
+
+
+def test_folders_are_compared_picture_by_picture(tmp_path, capsys):
+  """By the command: pictures of the same name, and small ones as bicubic enlarges them."""
+  real = pictures(tmp_path / 'real', (50, 41), (32, 36))
+  bicubic.reduce_folder(str(real), str(tmp_path / 'small'), 2)
+  (tmp_path / 'made').mkdir()
+  for i in (0, 1):
+    image = np.asarray(Image.open(tmp_path / 'small' / f'{i}.png'))
+    Image.fromarray(bicubic.resized(image, 2 * image.shape[0], 2 * image.shape[1])).save(tmp_path / 'made' / f'{i}.png')
+  found = []
+  for fake in ('small', 'made'):
+    out = tmp_path / f'{fake}.json'
+    main.run(['evaluate', '--fake', str(tmp_path / fake), '--real', str(real), '--metrics', 'psnr_y,ssim_y', '--border', '2',
+              '--out', str(out)])  # fmt: skip
+    found.append(json.loads(out.read_text()))
+  assert found[0]['pictures'] == found[1]['pictures']
+  a, b = (np.asarray(Image.open(tmp_path / place / '0.png')).astype(float) for place in ('made', 'real'))
+  psnr, ssim = by_hand(a, b[:40], 2)  # 41 rows: one that 2 does not divide
+  assert found[0]['pictures']['0.png'] == pytest.approx({'psnr_y': psnr, 'ssim_y': ssim})
+  assert found[0]['values']['eval/psnr_y'] == pytest.approx(
+    np.mean([x['psnr_y'] for x in found[0]['pictures'].values()])
+  )
+  assert found[0]['protocol']['pairs'] == {'border': 2, 'metrics': ['psnr_y', 'ssim_y']}
+  assert '0.png' in capsys.readouterr().out
+
+
+def test_pictures_that_do_not_go_together_are_named(tmp_path):
+  real = pictures(tmp_path / 'real', (48, 40), (32, 32))
+  compare = lambda fake: main.run(['evaluate', '--fake', str(fake), '--real', str(real), '--metrics', 'psnr_y'])  # noqa: E731
+  with pytest.raises(DataError, match=r'0.png: 48 x 16 pixels, and .*0.png: 48 x 40 pixels; valid: the same size'):
+    compare(pictures(tmp_path / 'flat', (48, 16), (32, 32)))
+  with pytest.raises(DataError, match=r'1 pictures in alone, 2 in real; without one .*1.png'):
+    compare(pictures(tmp_path / 'alone', (48, 40)))
+  with pytest.raises(ConfigError, match='--border: given 2, valid: nothing without'):
+    main.run(['evaluate', '--workdir', 'somewhere', '--border', '2'])
+  np.savez(tmp_path / 'a.npz', images=np.zeros((2, 32, 32, 3), np.uint8))
+  np.savez(tmp_path / 'b.npz', images=np.zeros((3, 32, 32, 3), np.uint8))
+  with pytest.raises(DataError, match=r'b.npz: uint8 \[3, 32, 32, 3\]; valid: .* as many as in'):
+    main.run(['evaluate', '--fake', str(tmp_path / 'a.npz'), '--real', str(tmp_path / 'b.npz'), '--metrics', 'psnr_y'])
