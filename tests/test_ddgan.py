@@ -93,8 +93,11 @@ def test_one_step_is_the_plain_game():
 
 
 def test_samples_by_row():
-  _, game, _, now = begun()
-  make = sampler(game)(now)
+  own = config()
+  spec, game, rules = tiny.game(own)
+  rng, like = np.random.default_rng(0), jax.eval_shape(lambda: tiny.initial(own, spec, game, rules))
+  params = jax.tree.map(lambda x: np.float32(rng.normal(size=x.shape) * 0.2), like.params)  # sooner than compiled draws
+  make = sampler(game)(like.replace(params=params, ema={}))
   drawn = make(5, 3)
   assert {name: x.shape[1:] for name, x in drawn.items()} == {
     'latent': (2, 3), 'noise': (2, 8, 8, 1), 'noisy_2': (8, 8, 1), 'noisy_1': (8, 8, 1), 'image': (8, 8, 1)

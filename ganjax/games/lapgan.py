@@ -5,10 +5,10 @@ At each finer level G_k makes what is missing from the coarser image l_k brought
 plane of noise, and D_k judges that sum beside l_k (section 3.2; `nets/lapgan.py`). In training l_k is the real image's,
 so that no level waits for another, and all train at the same time; in use it is what the coarser levels made.
 
-Players g and d are the networks of all levels, by the side of their images: `params['g']['8']`. A loss is the sum over
-the levels, as if each were trained alone (with an optimiser that clips by no global norm); so are a turn's terms.
-`d/loss_8` is a level's, `d/loss` the sum, and any other metric without a side the mean. Labels, with a conditioning,
-are told to every level.
+Players g and d are the networks of all levels, by the side of their images: `params['g']['8']`. A loss, with the terms
+in it, is the sum over the levels: each trains as if it were alone, but for a `clip_norm`, which takes them together.
+`d/loss_8` is a level's, `d/loss` the sum, and other metrics without a side are means. With a conditioning every level
+is told the label.
 """
 
 import dataclasses
@@ -49,9 +49,7 @@ def game(config: ConfigDict, spec: Spec, *, levels: int = 1, width: int = 64, de
   check_beside(config, spec)
   pyramid.check('play.levels', levels, spec.shape)
   if levels and 'latent_optimization' in config.stabilizers:
-    raise ConfigError(
-      'stabilizers.latent_optimization', 'in force', "nothing of the kind: 'lapgan' has planes of noise"
-    )
+    raise ConfigError('stabilizers.latent_optimization', 'in force', 'no such stabiliser: noise comes in planes here')
   refining = {
     'generator': {'width': width, 'depth': depth},
     'discriminator': {'width': d_width, 'depth': d_depth, 'beside': show_coarse},
@@ -70,10 +68,6 @@ def game(config: ConfigDict, spec: Spec, *, levels: int = 1, width: int = 64, de
 
   stack = [level(k) for k in range(levels + 1)]
   coarsest = stack[-1]
-
-  def of(tree: dict[str, Any], side: str) -> dict[str, Any]:
-    """A level's own of the parameters or extras."""
-    return {name: parts[side] for name, parts in tree.items()}
 
   def key_of(key: Key, k: int) -> Key:
     return key if k == levels else jax.random.fold_in(key, LEVEL + k)
@@ -102,7 +96,7 @@ def game(config: ConfigDict, spec: Spec, *, levels: int = 1, width: int = 64, de
         extras[player][one.side] = values
       metrics |= {f'{metric}_{one.side}': value for metric, value in seen.items()}
       for metric, value in seen.items():
-        share = 1 if metric.endswith('/loss') else len(stack)
+        share = 1 if '/loss' in metric else len(stack)
         metrics[metric] = metrics.get(metric, 0) + value / share
     return total, (extras, metrics)
 
@@ -129,3 +123,8 @@ def game(config: ConfigDict, spec: Spec, *, levels: int = 1, width: int = 64, de
 
   losses = {name: partial(loss, name) for name in coarsest.game.losses}
   return Game(init=init, losses=losses, prior=prior, generate=generate, turns=coarsest.game.turns, advance=advance)
+
+
+def of(tree: dict[str, Any], side: str) -> dict[str, Any]:
+  """A level's own of the parameters or extras."""
+  return {name: parts[side] for name, parts in tree.items()}
