@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 
 from ganjax import config as configs
 from ganjax import log, parallel, rebuilding, standing, walking
+from ganjax.data.examples import Examples
 from ganjax.data.sources import open_source
 from ganjax.data.spec import Spec
 from ganjax.errors import ConfigError
@@ -153,6 +154,8 @@ class Measurer:
       return 'its samples have no true counterparts to compare with'
     if 'given' in measure.rows and not self.spec.extra.get('scale'):
       return 'it is of super-resolution'
+    if name == 'ssim_y' and min(self.spec.shape[:2]) < 11 + 2 * self.spec.extra['scale']:
+      return f'within a border of {self.spec.extra["scale"]} pixels no window of 11 fits into images of {min(self.spec.shape[:2])}'
     if measure.styles and not hasattr(configs.generator(self.config, self.spec), 'styles'):
       return f'the generator {self.config.generator.name!r} has no styles'
     if measure.walks and 'latent' not in self.drawn:
@@ -261,13 +264,14 @@ class Measurer:
 
   def protocol(self, state: TrainState, seed: int) -> dict[str, Any]:
     """All that the numbers depend on."""
-    real = self.reals
+    real, sources = self.reals, self.game.examples
     return {
       'data': self.config.data.name,
       'real': {} if real is None else {'split': real.split, 'num': len(real.source), 'hash': real.hash},
       'fake': {
         'num': self.options.num, 'seed': seed, 'average': next(iter(state.ema), None),
         'standing_statistics': self.options.standing_statistics, 'truncation': self.options.truncation,
+        **({'sources': sources.split} if isinstance(sources, Examples) and self.spec.source else {}),
       },
       'images': {} if real is None else {'shape': list(self.spec.shape), 'pixels': 'uint8'},
       'features': {} if self.extractor is None else {'network': self.extractor.name, **self.extractor.protocol},

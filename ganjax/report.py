@@ -26,12 +26,15 @@ NAMES = {
   'is': 'inception score',
   'prdc_precision': 'precision (prdc)',
   'prdc_recall': 'recall (prdc)',
+  'psnr': 'PSNR (dB)',
+  'reverse_psnr': 'PSNR of the way back (dB)',
   'psnr_y': 'PSNR of Y (dB)',
   'ssim_y': 'SSIM of Y',
 }
 MEANING = {
   'nearer': 'of samples lie nearer to a training image than the median real one (.5 is ideal)',
   'as_asked': 'of samples are seen as the class that was asked for',
+  'psnr': 'of translations to their true counterparts',
 }
 
 

@@ -180,8 +180,9 @@ def test_commands(run, tmp_path, monkeypatch):
     assert found['reverse'].dtype == np.uint8
     assert len(found['target']) == 5
   assert command(monkeypatch, 'evaluate', '--workdir', run, '--num', 297, '--metrics', 'psnr,kept') == 0
-  values = json.loads((run / 'evaluation.json').read_text())[0]['values']
-  assert values['eval/psnr'] > 3
+  (entry,) = json.loads((run / 'evaluation.json').read_text())
+  assert entry['values']['eval/psnr'] > 3
+  assert entry['protocol']['fake']['sources'] == 'test'
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Examples for a game that samples from sources: held-out ones, or those of the training where none are held out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,21 +11,25 @@ from ganjax.data.sources import open_source
 from ganjax.data.spec import Source
 from ganjax.errors import ConfigError
 
-Examples = Callable[[int, int], dict[str, Any]]  # (number, seed) -> [number, ...]
+
+@dataclass(frozen=True)
+class Examples:
+  """`examples(number, seed)` gives so many, [number, ...], as the training is fed them: images float32 in [-1, 1]."""
+
+  source: Source
+  split: str  # 'test', or 'train' where none are held out
+
+  def __call__(self, number: int, seed: int) -> dict[str, Any]:
+    domains = [self.source] if self.source.beside is None else [self.source, self.source.beside]
+    return {name: x for domain in domains for name, x in chosen(domain, number, seed).items()}
 
 
 def open_examples(config: Mapping[str, Any]) -> Examples:
-  """The examples of `config.data`, as the training is fed them: images float32 in [-1, 1]. Raises ConfigError, DataError."""
+  """The examples of `config.data`. Raises ConfigError, DataError."""
   try:
-    source = open_source(config, split='test')
+    return Examples(open_source(config, split='test'), 'test')
   except ConfigError:
-    source = open_source(config)
-
-  def examples(number: int, seed: int) -> dict[str, Any]:
-    domains = [source] if source.beside is None else [source, source.beside]
-    return {name: x for domain in domains for name, x in chosen(domain, number, seed).items()}
-
-  return examples
+    return Examples(open_source(config), 'train')
 
 
 def chosen(source: Source, number: int, seed: int) -> dict[str, Any]:
