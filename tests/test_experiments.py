@@ -22,7 +22,7 @@ TRACED = {
   'unrolled_ring8', 'wgan_gp_digits',
 }  # fmt: skip
 TRAINED = {'gan_ring8', 'wgan_gp_digits'}  # in the default tier
-FOLDERS = ('ffhq', 'celebahq', 'imagenet', 'lsun', 'stl10', 'auto')  # in the names of those whose data must be given
+FOLDERS = ('ffhq', 'celeba', 'imagenet', 'lsun', 'stl10', 'auto')  # in the names of those whose data must be given
 PAIRS = ('facades', 'horse2zebra')  # the same, of two domains
 VOLUMES = ('modelnet10', 'shapenet64')  # of volumes: to be given in any size
 
@@ -54,7 +54,7 @@ def pictures(tmp_path_factory):
 
 
 def load(name, size, cifar, pictures):
-  given = {'data.path': str(cifar)} if 'cifar10' in name else {}
+  given = {'data.path': str(cifar)} if 'cifar10' in name or ('mnist' in name and size == 'full') else {}
   if size == 'full' and any(part in name for part in FOLDERS):
     given = {'data.path': str(pictures)}
   if size == 'full' and any(part in name for part in PAIRS):
