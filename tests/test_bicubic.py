@@ -119,6 +119,15 @@ def test_held_out_patches_stand_side_by_side(tmp_path):
     source(folder, 'test')
 
 
+def test_photographs_without_a_file():
+  """One to train on, the other held out; grey ones as the eye sees them."""
+  colour, held_out, grey = (open_source({'name': 'super_resolution', 'resolution': 64, 'channels': c}, split=split)
+                            for split, c in (('train', 3), ('test', 3), ('train', 1)))  # fmt: skip
+  assert (len(held_out), len(colour)) == (6 * 10, len(grey))
+  image = [made.get(np.array([7]))['image'][0].astype(float) for made in (colour, grey)]
+  assert abs(image[0] @ np.array([0.299, 0.587, 0.114]) - image[1][..., 0]).max() <= 0.5
+
+
 @pytest.mark.parametrize(
   ('fields', 'named'),
   [

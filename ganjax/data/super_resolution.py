@@ -13,6 +13,8 @@ from ganjax.data.images import Fit, opened
 from ganjax.data.spec import Source, Spec
 from ganjax.errors import ConfigError, DataError
 
+PHOTOGRAPHS = {'train': 'china.jpg', 'test': 'flower.jpg'}
+
 
 class Picture(NamedTuple):
   """One that patches are cut from."""
@@ -21,7 +23,7 @@ class Picture(NamedTuple):
   source: np.ndarray  # uint8 [H / scale, W / scale, C]
 
 
-def super_resolution(*, split: str = 'train', path: str, test_path: str = '', resolution: int = 128, scale: int = 4,
+def super_resolution(*, split: str = 'train', path: str = '', test_path: str = '', resolution: int = 128, scale: int = 4,
                      channels: int = 3, stride: int = 0) -> Source:  # fmt: skip
   """Patches of pictures ('image'), and the same reduced by `scale` ('source'), from a folder or a .npz of images.
 
@@ -32,8 +34,10 @@ def super_resolution(*, split: str = 'train', path: str, test_path: str = '', re
 
   Args:
     split: 'train' reads `path`, 'test' reads `test_path`.
-    path: a folder of pictures of any size, at any depth, or a .npz of uint8 images [N, H, W, C].
-    test_path: held-out pictures in the same form; their patches stand side by side.
+    path: a folder of pictures of any size, at any depth, or a .npz of uint8 images [N, H, W, C]; '' is one of the two
+      photographs that come with scikit-learn, of 640 x 427 pixels.
+    test_path: held-out pictures in the same form; their patches stand side by side. '' is the other photograph, where
+      `path` is the first.
     resolution: of the patches, pixels a side; `scale` divides it.
     scale: how many times larger images become.
     channels: 1 (grey) or 3 (RGB).
@@ -44,10 +48,11 @@ def super_resolution(*, split: str = 'train', path: str, test_path: str = '', re
     raise ConfigError('data.scale', scale, f'a number of at least 2 that divides data.resolution ({resolution})')
   if stride % scale:
     raise ConfigError('data.stride', stride, f'a multiple of data.scale ({scale})')
-  if split == 'test' and not test_path:
+  if split == 'test' and path and not test_path:
     raise ConfigError('data.test_path', test_path, 'a folder or .npz file of held-out pictures')
   step = resolution if split == 'test' else stride or scale
-  pictures = read_all(Path(path if split == 'train' else test_path).expanduser(), form, scale)
+  place = path if split == 'train' else test_path
+  pictures = read_all(Path(place).expanduser(), form, scale) if place else [photograph(split, form, scale)]
   places = [tuple((side - resolution) // step + 1 for side in picture.image.shape[:2]) for picture in pictures]
   ends = np.cumsum([rows * columns for rows, columns in places])
   if ends[-1] >= 2**31:
@@ -95,6 +100,17 @@ def read_all(place: Path, form: Fit, scale: int) -> list[Picture]:
     told = '\n  '.join([*bad[:NAMED], *more])
     raise DataError(f"{place}: {len(bad)} of {len(names)} pictures can't be used:\n  {told}")
   return found  # type: ignore[return-value]
+
+
+def photograph(split: str, form: Fit, scale: int) -> Picture:
+  """One that comes with scikit-learn."""
+  from sklearn.datasets import load_sample_image
+
+  name = PHOTOGRAPHS[split]
+  image = load_sample_image(name)
+  if form.channels == 1:
+    image = np.rint(image @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)[..., None]
+  return prepared(f"scikit-learn's {name}", image, form, scale)
 
 
 def prepared(name: str, image: np.ndarray, form: Fit, scale: int) -> Picture:
