@@ -5,7 +5,7 @@ such file.
 """
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import flax.linen as nn
@@ -48,6 +48,7 @@ class VGG(nn.Module):
     return x
 
 
+@cache
 def open(name: str, weights: str) -> Maps:  # noqa: A001
   """The maps of a network: 'vgg19', those of conv5_4 before the activation, or 'cifar_resnet20', those of its second stage.
 

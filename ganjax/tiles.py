@@ -20,21 +20,22 @@ def tiled(run: Callable[[np.ndarray], np.ndarray], x: np.ndarray, tile: int, ove
     scale: how much larger the result is.
     multiple: of which pieces must begin and end.
   """
-  height, width = x.shape[1:3]
+  sides = x.shape[1:3]
+  height, width = (window(side, tile, overlap, multiple) for side in sides)
   result = np.zeros(0)
-  for top, rows in spans(height, tile, overlap, multiple):
-    for left, columns in spans(width, tile, overlap, multiple):
-      piece = x[:, top : top + window(height, tile, overlap, multiple), left:][
-        :, :, : window(width, tile, overlap, multiple)
-      ]
-      made = run(piece)
+  for top, rows in spans(sides[0], tile, overlap, multiple):
+    for left, columns in spans(sides[1], tile, overlap, multiple):
+      made = run(x[:, top : top + height, left : left + width])
       if not result.size:
-        result = np.zeros((1, height * scale, width * scale, made.shape[-1]), made.dtype)
-      own = [
-        slice((at.start - first) * scale, (at.stop - first) * scale) for at, first in ((rows, top), (columns, left))
-      ]
-      result[:, rows.start * scale : rows.stop * scale, columns.start * scale : columns.stop * scale] = made[:, *own]
+        result = np.zeros((1, sides[0] * scale, sides[1] * scale, made.shape[-1]), made.dtype)
+      of_piece = made[:, *(enlarged(at, scale, first) for at, first in ((rows, top), (columns, left)))]
+      result[:, enlarged(rows, scale), enlarged(columns, scale)] = of_piece
   return result
+
+
+def enlarged(at: slice, scale: int, first: int = 0) -> slice:
+  """The same pixels of the result, or of that of a piece that begins at `first`."""
+  return slice((at.start - first) * scale, (at.stop - first) * scale)
 
 
 def window(side: int, tile: int, overlap: int, multiple: int) -> int:

@@ -29,8 +29,8 @@ def translate(workdir: str | Path, input: str | Path, out: str | Path, direction
               tile: int | None = None, overlap: int | None = None) -> str:  # fmt: skip
   """Translates a picture, or those of a folder, to .png files of the same names; says what it wrote.
 
-  They have the sizes of their sources, times the scale of a game of super-resolution. A picture is filled up at its right and lower edge, by reflection, to a size that the network takes, and what comes
-  out is cut back.
+  They have the sizes of their sources, times the scale of a game of super-resolution. A picture is filled up at its right
+  and lower edge, by reflection, to a size that the network takes, and what comes out is cut back.
 
   Args:
     workdir: of a training of a game that translates.

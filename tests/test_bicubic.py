@@ -94,7 +94,7 @@ def test_batches_are_pure_and_flips_are_of_both(tmp_path):
   images = pictures(tmp_path / 'in', (64, 64))
   np.savez(tmp_path / 'all.npz', images=np.asarray(Image.open(images / '0.png'))[None])
   made = source(tmp_path / 'all.npz', resolution=32)
-  feeds = [open_feed(made, batch=8, seed=3, flip=True, resident=resident) for resident in (True, False, False)]
+  feeds = [open_feed(made, batch=8, seed=3, flip=True, resident=resident) for resident in (True, False)]
   rows = np.arange(8, dtype=np.int32)
   plain, flipped = open_feed(made, batch=8, seed=3), []
   for feed in feeds:
@@ -105,7 +105,7 @@ def test_batches_are_pure_and_flips_are_of_both(tmp_path):
     flipped.append({name: np.asarray(x[0]) for name, x in seen.items()})
     feed.close()
   for name in ('image', 'source'):
-    assert flipped[0][name].tobytes() == flipped[1][name].tobytes() == flipped[2][name].tobytes()
+    assert flipped[0][name].tobytes() == flipped[1][name].tobytes()
   whole = {name: np.asarray(x[0]) for name, x in plain.read(plain.payload(5, [1]), np.array([5]), rows).items()}
   mirrored = [{name: bool((flipped[0][name][i] == whole[name][i, :, ::-1]).all()) for name in whole} for i in rows]
   assert all(each['image'] == each['source'] for each in mirrored)

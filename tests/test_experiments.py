@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
+from test_super_resolution import weights
 
 from ganjax import config as configs
 from ganjax.assemble import assemble, payload
@@ -18,12 +19,12 @@ EXPERIMENTS = sorted(configs.experiments())
 # Traced in the default tier; the others take seconds, up to half a minute at full size. All are made there, see below.
 TRACED = {
   'acgan_digits', 'began_digits', 'biggan_digits', 'dcgan_cifar10', 'dcgan_digits', 'ebgan_digits', 'gan_grid25',
-  'gan_ring8', 'infogan_digits', 'projection_digits', 'reacgan_digits', 'transgan_digits',
+  'gan_ring8', 'infogan_digits', 'lapgan_digits', 'projection_digits', 'reacgan_digits', 'transgan_digits',
   'unrolled_ring8', 'wgan_gp_digits',
 }  # fmt: skip
 TRAINED = {'gan_ring8', 'wgan_gp_digits'}  # in the default tier
 FOLDERS = ('ffhq', 'celeba', 'imagenet', 'lsun', 'stl10', 'auto')  # in the names of those whose data must be given
-PAIRS = ('facades', 'horse2zebra')  # the same, of two domains
+PAIRS = ('facades', 'horse2zebra', 'people')  # the same, of two domains
 VOLUMES = ('modelnet10', 'shapenet64')  # of volumes: to be given in any size
 
 
@@ -57,6 +58,8 @@ def load(name, size, cifar, pictures):
   given = {'data.path': str(cifar)} if 'cifar10' in name or ('mnist' in name and size == 'full') else {}
   if size == 'full' and any(part in name for part in FOLDERS):
     given = {'data.path': str(pictures)}
+  if size == 'full' and 'div2k' in name:  # a photograph, and a file like VGG19's
+    given = {'data.path': '', 'play.feature_weights': str(weights(pictures)[0])}
   if size == 'full' and any(part in name for part in PAIRS):
     given = {'data.path': f'{pictures}_pairs'}
   if any(part in name for part in VOLUMES):

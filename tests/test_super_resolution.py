@@ -155,6 +155,7 @@ def test_before_the_game_d_is_not_there():
   assert 'shown' not in now.extras
 
 
+@pytest.mark.slow
 def test_resume_is_exact():
   own = config()
   again, _ = play(own, 1, now=play(own, 1)[0], first=1)
@@ -171,12 +172,13 @@ def test_devices_agree():
   assert metrics == pytest.approx(seen, rel=1e-3, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_frozen_vgg_is_torchvisions(tmp_path):
   """Against convolutions by SciPy; it ends before the last activation."""
   from scipy.signal import correlate
 
   path, tensors = weights(tmp_path)
-  image = np.random.default_rng(1).uniform(-1, 1, (1, 32, 32, 3)).astype(np.float32)
+  image = np.random.default_rng(1).uniform(-1, 1, (1, 16, 16, 3)).astype(np.float32)
   x = ((image[0].transpose(2, 0, 1) + 1) / 2 - np.array([0.485, 0.456, 0.406])[:, None, None]) / np.array(
     [0.229, 0.224, 0.225]
   )[:, None, None]
@@ -189,11 +191,12 @@ def test_a_frozen_vgg_is_torchvisions(tmp_path):
       x = np.stack([correlate(wide, w, 'valid')[0] for w in tensors[f'features.{place}.weight']])
       x += tensors[f'features.{place}.bias'][:, None, None]
       x = x if place == 34 else np.maximum(x, 0)
-  found = perceptual.open('vgg19', str(path))(jnp.asarray(image))
+  found = jax.jit(perceptual.open('vgg19', str(path)))(image)
   np.testing.assert_allclose(found[0].transpose(2, 0, 1), x, atol=1e-4 * abs(x).max())
   assert found.min() < 0
 
 
+@pytest.mark.slow
 def test_perceptual_loss_moves_g_alone_and_keeps_no_weights(tmp_path):
   path, _ = weights(tmp_path)
   spec = Spec('image', (16, 16, 3), name='super_resolution', source=(8, 8, 3))
@@ -217,6 +220,7 @@ def test_perceptual_loss_moves_g_alone_and_keeps_no_weights(tmp_path):
       r'play.feature_weights: given .nowhere.npz',
     ),
     ({'play.perceptual_weight': 1.0, 'play.features': 'vgg'}, 'play.features'),
+    ({'play.pixel_weight': 0.0, 'play.gan_weight': 0.0}, 'play.pixel_weight: given 0.0, valid: above 0'),
     ({'generator.scale': 4}, r'generator.scale: given 4, valid: 2, as the data'),
     ({'terms.d.r1.gamma': 1.0}, r'terms\.d'),
     ({'stabilizers.top_k.share': 0.5}, 'stabilizers.top_k'),
@@ -317,6 +321,7 @@ def test_flags_of_tiles(run, tmp_path, monkeypatch, capsys):
     assert told in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_what_no_network_takes_is_named(tmp_path):
   """RRDB at a scale of 2 folds 2 x 2 pixels: odd sizes are filled up, one pixel is too small."""
   data = {**FIELDS['data'], 'path': str(pictures(tmp_path / 'pictures', (32, 24)))}

@@ -8,7 +8,7 @@ takes squares (`distance`) and the loss `non_saturating`; ESRGAN absolute differ
 two sides BasicSR halves. As there, G moves first, and D looks at what it made before.
 """
 
-from functools import cache
+from functools import partial
 from typing import Literal
 
 import jax
@@ -37,12 +37,14 @@ def game(config: ConfigDict, spec: Spec, *, pixel_weight: Number = 0.01, percept
   scale = spec.shape[0] // spec.source[0]
   if perceptual_weight and spec.shape[-1] != 3:
     raise ConfigError('play.perceptual_weight', perceptual_weight, '0: feature networks look at images of 3 channels')
+  if not (pixel_weight or perceptual_weight or gan_weight):
+    raise ConfigError('play.pixel_weight', pixel_weight, 'above 0, or another weight: nothing is left to learn from')
   g, d = names.generator(config, spec), names.discriminator(config, spec, 1, {})
   if getattr(g, 'scale', scale) != scale:
     raise ConfigError('generator.scale', g.scale, f'{scale}, as the data have it')
   both = translators(config, spec, {'g': (g, spec.source[-1]), 'd': (d, spec.shape[-1])})
   adversarial = names.loss(config)
-  maps = cache(lambda: perceptual.open(features, feature_weights))  # late: samples need no weights
+  maps = partial(perceptual.open, features, feature_weights)  # called late: samples need no weights
   measure = {'l1': jnp.abs, 'l2': jnp.square}[distance]
 
   def init(key: Array, batch: Batch) -> tuple[Params, Extras]:
