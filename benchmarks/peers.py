@@ -161,7 +161,9 @@ def stepper(g: nn.Module, d: nn.Module, loss: str, real: Callable[[], torch.Tens
 
   `lazy` are losses that get an Adam step of their own after their player's: the terms due in this step.
   """
-  g, d = g.to(memory_format=torch.channels_last), d.to(memory_format=torch.channels_last)
+  volumes = any(x.ndim == 5 for x in g.parameters())
+  kind = torch.channels_last_3d if volumes else torch.channels_last
+  g, d = g.to(memory_format=kind), d.to(memory_format=kind)
   opt = {name: torch.optim.Adam(net.parameters(), rate, (0.5, 0.999), fused=True) for name, net in (('g', g), ('d', d))}
   d_loss, g_loss = LOSSES[loss]
   labels = (lambda: (label(),)) if label else tuple

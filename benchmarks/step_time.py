@@ -7,7 +7,7 @@ python benchmarks/step_time.py --save benchmarks/results/FILE.json [case ...]
 
 Medians of 15 calls each after a warm-up, on two threads. Ends with one JSON line:
 {"case": {"ours": ms, "peer": ms, "ratio": ours' speed over the peer's}}; of an augmentation, ms an image.
-The cases are in cases.py, cases_nets.py and cases_translation.py. Needs `pip install torch`.
+The cases are in cases.py, cases_nets.py, cases_translation.py and cases_volumes.py. Needs `pip install torch`.
 """
 
 import argparse
@@ -23,10 +23,11 @@ from pathlib import Path
 import cases
 import cases_nets
 import cases_translation
+import cases_volumes
 import torch
 from cases import Calls
 
-CASES = cases.CASES | cases_nets.CASES | cases_translation.CASES
+CASES = cases.CASES | cases_nets.CASES | cases_translation.CASES | cases_volumes.CASES
 
 REPEATS = 15
 
