@@ -34,11 +34,11 @@ def by_hand(x, w):
 @pytest.mark.parametrize(('c', 'o'), FORMS)
 def test_values(c, o):
   x, w = drawn(c, o)
-  y = conv3d(x, w)
+  y = jax.jit(conv3d)(x, w)
   expected = by_hand(np.float64(x), np.float64(w))
   np.testing.assert_allclose(y, expected, atol=1e-5 * abs(expected).max())
   # The transposed one is the adjoint: <conv(x), y> = <x, transposed(y)>.
-  back = conv3d_transpose(y, w.swapaxes(3, 4))
+  back = jax.jit(conv3d_transpose)(y, w.swapaxes(3, 4))
   assert back.shape == x.shape
   np.testing.assert_allclose((y * y).sum(), (x * back).sum(), rtol=1e-4)
 

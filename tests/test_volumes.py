@@ -183,7 +183,7 @@ def test_feed(file, resident):
   feed = open_feed(source(file), batch=4, seed=1, flip=True, resident=resident)
   rows = np.arange(4, dtype=np.int32)
   payload = feed.payload(0, [2])
-  batch = feed.read(payload if resident else payload[0], jnp.arange(2), rows)
+  batch = jax.jit(feed.read)(payload if resident else payload[0], np.arange(2), rows)
   feed.close()
   assert batch['voxel'].shape == (2, 4, 8, 8, 8, 1)
   assert set(np.unique(batch['voxel'])) == {-1, 1}
