@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny
+from running import command, experiment, metrics_of, state_of
 from scipy import stats
 
 from ganjax import config as configs
@@ -23,6 +24,7 @@ from ganjax.sample import sampler, walking
 from ganjax.step import make_step
 
 GAMES = ('vae', 'vae_gan', 'aae')
+FEW = ('vae', *(pytest.param(game, marks=pytest.mark.slow) for game in GAMES[1:]))  # by default
 FIELDS = {'encoder__name': 'mlp', 'encoder__hidden': (8,)}
 OF_IMAGES = {'encoder__name': 'dcgan', 'encoder__width': 4, 'encoder__norm': 'none'}
 
@@ -159,7 +161,7 @@ def sgd(game):
   )
 
 
-@pytest.mark.parametrize('game', GAMES)
+@pytest.mark.parametrize('game', FEW)
 def test_resume_is_exact(game):
   state, seen = played(game)
   assert all(np.isfinite(value) for values in seen for value in values.values())
@@ -168,7 +170,7 @@ def test_resume_is_exact(game):
   assert tiny.difference(state, again) == 0
 
 
-@pytest.mark.parametrize('game', GAMES)
+@pytest.mark.parametrize('game', FEW)
 def test_devices_agree(game):
   state, seen = played(game)
   many, metrics = tiny.play(sgd(game), 2, how='pmap', devices=4)
@@ -237,7 +239,7 @@ def test_bounds_depend_neither_on_devices_nor_on_batches(monkeypatch):
   assert len(measured('vae', ('rebuilt',), split='train').values) == 1
 
 
-@pytest.mark.parametrize(('game', 'metric', 'why'), [('aae', 'elbo', 'likelihood'), ('vae_gan', 'elbo', 'likelihood')])
+@pytest.mark.parametrize(('game', 'metric', 'why'), [('aae', 'elbo', 'likelihood')])
 def test_games_without_a_likelihood_have_no_bound(game, metric, why):
   with pytest.raises(ConfigError, match=rf"--metrics: given '{metric}'.*{why}"):
     measured(game, (metric,))
@@ -250,7 +252,7 @@ def test_games_that_do_not_encode_rebuild_nothing():
     measure.Measurer(config, spec, game, measure.usual(spec, measure.Options(('rebuilt',))), parallel.make_mesh(1))
 
 
-@pytest.mark.parametrize('game', [*GAMES[:1], *(pytest.param(game, marks=pytest.mark.slow) for game in GAMES[1:])])
+@pytest.mark.parametrize('game', FEW)
 def test_sheets_and_walks(game):
   """Sheets have examples beside their reconstructions; frames between samples begin at the samples."""
   _, _spec, playing, state = trained(game)
@@ -265,6 +267,34 @@ def test_sheets_and_walks(game):
   path = sampler(playing, walking(None, 3))(state)(2, 0)
   np.testing.assert_allclose(path['image'][::3], plain['image'][:2], atol=1e-6)
   assert path['image'].shape == (6, 8, 8, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('game', GAMES)
+def test_the_command_goes_on_samples_and_evaluates(game, tmp_path, monkeypatch):
+  """Stopped and continued is the same to the bit; without the data there are samples and walks, with them numbers."""
+  own = images(
+    game, devices=1, ema__main__halflife_kimg=0.1, steps=4, save_every=2, samples=4, evaluate_num=8
+  ).to_dict()
+  own['evaluate_metrics'] = ('rebuilt', 'elbo') if game == 'vae' else ('rebuilt',)
+  for name, steps in (('whole', (4,)), ('parts', (2, 4))):
+    for count in steps:
+      path = experiment(tmp_path, own | {'steps': count})
+      assert command(monkeypatch, 'train', '--config', path, '--workdir', tmp_path / name) == 0
+  whole, parts = state_of(tmp_path / 'whole'), state_of(tmp_path / 'parts')
+  assert any('e' in path.split('/') for path in whole)
+  assert [path for path in whole if whole[path].tobytes() != parts[path].tobytes()] == []
+  measured = metrics_of(tmp_path / 'whole')[-1]
+  assert measured['eval/rebuilt_psnr'] > 0
+  at = ('--workdir', tmp_path / 'whole')
+  assert command(monkeypatch, 'sample', *at, '--num', 5, '--out', tmp_path / 'x.npz') == 0
+  with np.load(tmp_path / 'x.npz') as found:
+    assert found['image'].shape == (5, 8, 8, 1)
+    assert 'rebuilt' not in found
+  assert command(monkeypatch, 'sample', *at, '--num', 2, '--interpolate', 3, '--out', tmp_path / 'x.gif') == 0
+  assert command(monkeypatch, 'evaluate', *at, '--metrics', 'rebuilt', '--num', 8) == 0
+  assert command(monkeypatch, 'card', *at) == 0
+  assert 'encoder' in (tmp_path / 'whole' / 'card.md').read_text()
 
 
 # Refusals.
