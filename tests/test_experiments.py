@@ -24,7 +24,7 @@ TRACED = {
 }  # fmt: skip
 TRAINED = {'gan_ring8', 'wgan_gp_digits'}  # in the default tier
 FOLDERS = ('ffhq', 'celeba', 'imagenet', 'lsun', 'stl10', 'auto')  # in the names of those whose data must be given
-PAIRS = ('facades', 'horse2zebra', 'people')  # the same, of two domains
+PAIRS = ('facades', 'horse2zebra', 'people', 'edges2shoes')  # the same, of two domains
 VOLUMES = ('modelnet10', 'shapenet64')  # of volumes: to be given in any size
 
 
