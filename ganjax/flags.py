@@ -67,8 +67,9 @@ def parser() -> argparse.ArgumentParser:
   sample.add_argument(
     '--noise', choices=('const', 'none'), help='of a style-based generator: in its layers (default: const)'
   )
-  sample.add_argument('--method', default='plain', choices=('plain', 'rejection', 'langevin'), help='with D\'s help: keep '
-                      'what D takes for data, or walk through the latents towards it (default: %(default)s)')  # fmt: skip
+  sample.add_argument('--method', default='plain', choices=('plain', 'rejection', 'langevin', 'encoded'), help='with D\'s '
+                      'help: keep what D takes for data, or walk through the latents towards it; or, of a game that encodes, the '
+                      'latents of examples (default: %(default)s)')  # fmt: skip
   sample.add_argument('--percentile', type=float, metavar='P', help='of rejection: higher is choosier (default: 80)')
   sample.add_argument('--steps', type=int, metavar='N', help='of langevin (default: 1000)')
   sample.add_argument('--step-size', type=float, metavar='E', help='of langevin (default: 0.01)')

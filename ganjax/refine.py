@@ -1,4 +1,4 @@
-"""Drawing with the discriminator's help: which latents, when D can tell G's samples from data.
+"""Drawing with another player's help: which latents, when D can tell G's samples from data, or e encodes data.
 
 Where D's logit is log p_data(x) / p_G(x) up to a constant, as at the best D of `minimax`, `non_saturating` and
 `relativistic`, it can mend what G still does wrong. A way to do so is a function `(params, extras, key, prior) ->
@@ -18,7 +18,7 @@ from ganjax.errors import ConfigError, unknown
 from ganjax.schema import keywords
 from ganjax.types import Array, Batch, Extras, Game, Key, Params
 
-__all__ = ['langevin', 'rejection']
+__all__ = ['encoded', 'langevin', 'rejection']
 
 Drawn = Mapping[str, Any]  # what `Game.prior` gives, as JAX or NumPy arrays [N, ...]
 Refine = Callable[[Params, Extras, Key, Drawn], dict[str, np.ndarray]]
@@ -34,6 +34,7 @@ def named(game: Game, method: str, options: Mapping[str, Any]) -> Refine | None:
     'plain': lambda _: None,
     'rejection': rejection,
     'langevin': langevin,
+    'encoded': encoded,
   }
   if method not in ways:
     raise unknown('--method', method, ways)
@@ -78,6 +79,25 @@ def rejection(game: Game, *, percentile: float | None = 80.0, burn_in: int = 10_
       if not len(waiting):
         break
     return chosen
+
+  return refine
+
+
+def encoded(game: Game) -> Refine:
+  """The latents of examples instead, drawn by the key: samples are these rebuilt, and walks lead from one to the other.
+
+  `game` has examples. Raises ConfigError if it doesn't encode.
+  """
+  reconstruct, examples = game.reconstruct, game.examples
+  if reconstruct is None or examples is None:
+    raise ConfigError('--method', 'encoded', 'plain, rejection or langevin: this game does not encode')
+  code = jax.jit(lambda params, extras, batch: reconstruct(params, extras, batch, None)['latent'])
+
+  def refine(params: Params, extras: Extras, key: Key, prior: Drawn) -> dict[str, np.ndarray]:
+    count = len(prior['latent'])
+    given = examples(count, int(jax.random.bits(key)))
+    part = lambda rows: code(params, extras, {name: x[rows] for name, x in given.items()})  # noqa: E731
+    return {name: np.asarray(x) for name, x in prior.items()} | {'latent': in_chunks(part, count, min(count, CHUNK))}
 
   return refine
 

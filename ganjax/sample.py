@@ -255,7 +255,7 @@ def write_samples(workdir: str | Path, num: int | None = None, seed: int = 0, ou
       [N, D, H, W, C], or 'row' [N, F]) with latents and labels.
     checkpoint: its step; by default the newest intact one.
     member: of a population.
-    method: 'rejection' or 'langevin' draws with D's help, see `refine`.
+    method: 'rejection' or 'langevin' draws with D's help, 'encoded' takes latents of examples, see `refine`.
     options: of the method.
     ema: chooses among averages, see `with_average`.
     batches: instead of the config's `standing_statistics`.
@@ -281,7 +281,9 @@ def write_samples(workdir: str | Path, num: int | None = None, seed: int = 0, ou
   trained = with_average(load(workdir, checkpoint, member), ema)
   trained = trained._replace(game=with_examples(trained.game, trained.config, trained.spec))
   trained = with_options(trained, generator or {}) if mix is None else with_mixing(trained, mix, generator or {})
-  refined = refine.named(trained.game, method, options or {})
+  coding = method == 'encoded' and trained.game.reconstruct is not None
+  shown = replace(trained.game, examples=open_examples(trained.config.data)) if coding else trained.game
+  refined = refine.named(shown, method, options or {})
   batches = trained.config.standing_statistics if batches is None else batches
   settle = standing.settler(trained.game, batches, trained.config.batch_size)
   way = walking(refined, frames) if frames is not None else refined if mix is None else crossing(refined)

@@ -13,7 +13,7 @@ from scipy import stats
 
 from ganjax import config as configs
 from ganjax import images as pictures
-from ganjax import measure, parallel
+from ganjax import measure, parallel, refine
 from ganjax.autoencoders import Posterior, log_normal
 from ganjax.check import check
 from ganjax.data.digits import digits
@@ -269,6 +269,26 @@ def test_sheets_and_walks(game):
   assert path['image'].shape == (6, 8, 8, 1)
 
 
+def test_walks_between_encoded_examples():
+  """Frames at the examples are these rebuilt; another key takes other examples, the same key the same."""
+  _, _, playing, state = trained('vae')
+  pool = np.random.default_rng(0).uniform(-1, 1, (50, 8, 8, 1)).astype(np.float32)
+  asked = []
+
+  def examples(number, seed):
+    asked.append(seed)
+    return {'image': pool[np.random.default_rng(seed).permutation(50)[:number]]}
+
+  way = refine.named(dataclasses.replace(playing, examples=examples), 'encoded', {})
+  first, again, other = (sampler(playing, walking(way, 3))(state)(4, seed)['image'] for seed in (0, 0, 1))
+  rebuilt = jax.jit(playing.reconstruct)(state.params, state.extras, examples(4, asked[0]), None)['rebuilt']
+  np.testing.assert_allclose(first[::3], rebuilt, atol=1e-6)
+  np.testing.assert_array_equal(first, again)
+  assert np.abs(first - other).max() > 0
+  with pytest.raises(ConfigError, match=r"--method: given 'encoded'.*does not encode"):
+    refine.named(tiny.game(tiny.images())[1], 'encoded', {})
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('game', GAMES)
 def test_the_command_goes_on_samples_and_evaluates(game, tmp_path, monkeypatch):
@@ -292,6 +312,9 @@ def test_the_command_goes_on_samples_and_evaluates(game, tmp_path, monkeypatch):
     assert found['image'].shape == (5, 8, 8, 1)
     assert 'rebuilt' not in found
   assert command(monkeypatch, 'sample', *at, '--num', 2, '--interpolate', 3, '--out', tmp_path / 'x.gif') == 0
+  walk = ('--num', 2, '--interpolate', 3, '--method', 'encoded')
+  assert command(monkeypatch, 'sample', *at, *walk, '--out', tmp_path / 'y.gif') == 0
+  assert (tmp_path / 'x.gif').read_bytes() != (tmp_path / 'y.gif').read_bytes()
   assert command(monkeypatch, 'evaluate', *at, '--metrics', 'rebuilt', '--num', 8) == 0
   assert command(monkeypatch, 'card', *at) == 0
   assert 'encoder' in (tmp_path / 'whole' / 'card.md').read_text()
