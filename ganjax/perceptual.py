@@ -56,7 +56,8 @@ def open(name: str, weights: str) -> Maps:  # noqa: A001
   """
   source, convert, seen = NETWORKS[name]
   try:
-    (module, variables), _ = opened(source, weights or None, convert)
+    with jax.ensure_compile_time_eval():  # a loss may ask for it while it is traced
+      (module, variables), _ = opened(source, weights or None, convert)
   except (OSError, DataError, ConfigError) as error:
     raise ConfigError('play.feature_weights', weights, f'a file with {source.what} ({error})') from error
   variables = jax.device_get(variables)
