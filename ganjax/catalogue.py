@@ -31,7 +31,7 @@ def kinds() -> list[Kind]:
     Kind('Stabilisers', 'stabilizers.NAME', functions('stabilizers')),
     Kind('Augmentations', 'augment.name', functions('augment')),
     Kind('Balance', 'balance.PLAYER.name', functions('balance')),
-    Kind('Networks', 'generator.name, discriminator.name', modules('nets')),
+    Kind('Networks', 'generator.name, discriminator.name, encoder.name', modules('nets')),
     Kind('Optimisers', 'optimizer.PLAYER.name', functions('optim')),
     Kind('Data', 'data.name', functions('data.sources')),
   ]
