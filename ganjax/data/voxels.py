@@ -87,7 +87,8 @@ def of_file(file: Path, split: str) -> tuple[Sequence[np.ndarray], np.ndarray | 
 
 def keys_of(file: Path) -> list[str]:
   """The arrays in a .npz file."""
-  loaded(file, '', '') if not file.is_file() else None  # says that it isn't there
+  if not file.is_file():
+    raise DataError(f'{file}: no such file')
   try:
     with np.load(file, allow_pickle=False) as archive:
       return sorted(archive.files)
