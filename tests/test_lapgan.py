@@ -1,12 +1,14 @@
 """LAPGAN: the pyramid inverts, every level is the conditional game of its own images, the contract, and refusals."""
 
 import functools
+import shutil
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny
+from running import command, state_of
 from test_contract import keep_the_contract
 
 from ganjax import config as configs
@@ -163,3 +165,21 @@ def test_refusals(fields, named):
 def test_data_without_images_are_refused():
   with pytest.raises(ConfigError, match=r"game: given 'lapgan'.* 'mixture' has no images"):
     check(config(data__name='mixture'), Spec('row', (2,), name='mixture'), 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['lapgan_digits', 'ddgan_digits'])
+def test_the_real_command(name, monkeypatch, tmp_path):
+  """Trains, goes on from a checkpoint to the same bits, and writes the way from coarse to fine, or from noise."""
+  fields = ('--config.save_every=2', '--config.devices=1', '--config.tensorboard=false')
+  train = lambda run: command(monkeypatch, 'train', '--config', f'{name}:smoke', '--workdir', run, *fields)  # noqa: E731
+  assert train(tmp_path / 'a') == 0
+  shutil.copytree(tmp_path / 'a', tmp_path / 'b')
+  shutil.rmtree(tmp_path / 'b' / 'checkpoints' / '4')
+  assert train(tmp_path / 'b') == 0
+  whole, resumed = state_of(tmp_path / 'a', 4), state_of(tmp_path / 'b', 4)
+  assert [path for path in whole if whole[path].tobytes() != resumed[path].tobytes()] == []
+  assert command(monkeypatch, 'sample', '--workdir', tmp_path / 'a', '--num', 3, '--out', tmp_path / 'x.npz') == 0
+  with np.load(tmp_path / 'x.npz') as found:
+    assert found['image'].shape == (3, 16, 16, 1)
+    assert {'image_4', 'image_8'} <= set(found) or {f'noisy_{t}' for t in (1, 2, 3, 4)} <= set(found)
