@@ -15,7 +15,7 @@ smooth, as the people's photographs have little texture. About 9 minutes of CPU 
 others used. There is no perceptual loss here, since its network must be given: --config.play.perceptual_weight=0.1
 --config.play.features=cifar_resnet20 --config.play.feature_weights=FILE, or vgg19. Without `data.path` it learns from a
 photograph that comes with scikit-learn, which is too little: on patches of Set5 it was .7 dB above bicubic at step 500 and
-.9 dB below at step 1,000. Whole pictures are compared as docs/evaluation.md says.
+.7 dB below at step 1,000. Whole pictures are compared as docs/evaluation.md says.
 """
 
 from ml_collections import ConfigDict
