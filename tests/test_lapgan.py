@@ -46,13 +46,15 @@ def batch():
 )
 def test_the_pyramid_inverts(shape, levels):
   x = jnp.asarray(np.random.default_rng(0).uniform(-1, 1, shape), jnp.float32)
-  residuals, coarsest = pyramid.decompose(x, levels)
+  decompose = jax.jit(lambda x: pyramid.decompose(x, levels))
+  residuals, coarsest = decompose(x)
   assert coarsest.shape == (shape[0], shape[1] >> levels, shape[2] >> levels, shape[3])
   assert [r.shape[1] for r in residuals] == [shape[1] >> k for k in range(levels)]
-  np.testing.assert_allclose(pyramid.compose(residuals, coarsest), x, atol=3e-7)
+  compose = jax.jit(pyramid.compose)
+  np.testing.assert_allclose(compose(residuals, coarsest), x, atol=3e-7)
   # Numbers that no sum rounds come back to the bit.
   whole = jnp.round(x * 64) * 4.0**levels
-  np.testing.assert_array_equal(pyramid.compose(*pyramid.decompose(whole, levels)), whole)
+  np.testing.assert_array_equal(compose(*decompose(whole)), whole)
 
 
 @pytest.mark.slow
@@ -115,14 +117,19 @@ def test_levels_train_for_themselves():
 
 
 def test_samples_from_coarse_to_fine():
-  _, game, _, now = begun(2)
-  drawn = sampler(game)(now)(5, 3)
+  own = config(play__levels=2)
+  spec, game, rules = tiny.game(own)
+  rng, like = np.random.default_rng(0), jax.eval_shape(lambda: tiny.initial(own, spec, game, rules))
+  params = jax.tree.map(lambda x: np.float32(rng.normal(size=x.shape) * 0.2), like.params)  # sooner than compiled draws
+  extras = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like.extras)
+  make = sampler(game)(like.replace(params=params, extras=extras, ema={}))
+  drawn = make(5, 3)
   assert {name: x.shape[1:] for name, x in drawn.items()} == {
     'latent': (3,), 'noise_8': (8, 8, 1), 'noise_4': (4, 4, 1), 'image_2': (2, 2, 1), 'image_4': (4, 4, 1), 'image': (8, 8, 1)
   }  # fmt: skip
-  few = sampler(game)(now)(2, 3)
+  few = make(2, 3)
   np.testing.assert_allclose(few['image'], drawn['image'][:2], atol=1e-6)
-  again = game.generate(now.params, now.extras, {**drawn, 'noise_8': -drawn['noise_8']})
+  again = jax.jit(game.generate)(params, extras, {**drawn, 'noise_8': -drawn['noise_8']})
   np.testing.assert_allclose(again['image_4'], drawn['image_4'], atol=1e-6)
   assert np.abs(again['image'] - drawn['image']).max() > 1e-6
 
