@@ -19,8 +19,8 @@ from ganjax.types import Array
 MIN_CHANNELS = 32  # below, matrix products are too thin for fewer of them to matter
 MAX_BYTES = 12 * 2**20  # of the sums that are multiplied at once: above, memory costs more than the products save
 MIN_GROUP = 8  # channels of a group that is convolved for itself
-MAX_RESULTS = 128  # pixels, of all images, of a small map
-MIN_KERNEL = 1024  # numbers of each of the kernel's taps, for each result, from which on the kernel is the larger part
+MAX_RESULTS = 256  # pixels, of all images, of a small map
+MIN_KERNEL = 512  # numbers of each of the kernel's taps, for each result, from which on the kernel is the larger part
 MAX_UNROLLED = 16  # groups that are written out: more of them are a loop, which compiles sooner
 
 
@@ -73,9 +73,12 @@ def pointwise(spec: Spec) -> bool:
   return spec._replace(size=()) == Spec((), (1, 1), (1, 1), ((0, 0), (0, 0)), spec.dilation, 1)
 
 
-def small(spec: Spec, batch: int, channels: int, out_channels: int) -> bool:
-  """Whether there are so few results, for the size of the kernel, that this is best read once, as it lies."""
-  results = batch * spec.out[0] * spec.out[1]
+def small(spec: Spec, batch: int, channels: int, out_channels: int, weight: int = 1) -> bool:
+  """Whether there are so few results, for the size of the kernel, that this is best read once, as it lies.
+
+  They count `weight` times: 2 in the forward map, which sums one for each of the kernel's taps.
+  """
+  results = weight * batch * spec.out[0] * spec.out[1]
   plain = spec.groups == 1 and max(spec.dilation) == 1
   return plain and results <= MAX_RESULTS and results * MIN_KERNEL <= channels * out_channels
 
@@ -90,7 +93,7 @@ def forward(spec: Spec, x: Array, w: Array) -> Array:
     return apart(forward, spec, x, w)
   if pointwise(spec):
     return (x.reshape(-1, x.shape[3]) @ w[0, 0]).reshape(*x.shape[:3], w.shape[3])
-  if small(spec, x.shape[0], *w.shape[2:]):
+  if small(spec, x.shape[0], *w.shape[2:], weight=2):
     return patches.forward(spec, x, w)
   found = plan_of(spec, x.shape[0], x.shape[3], w.shape[3])
   if found is None or x.dtype != jnp.float32:
