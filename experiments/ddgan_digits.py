@@ -4,7 +4,7 @@ ganjax train --config ddgan_digits
 
 Result (seed 0; 2,500 steps; 1,000 samples): Frechet distance 7.1 (one half of the real images to the other 1.06), sure of
 .20 (held-out real images .89), precision .34, recall .93, classes 5.0% to 15.5%: as varied as the data, and not finished.
-It was trained to step 1,500 and resumed there, with the schedule of R1 added. 15 minutes of one core of a machine that
+It was trained to step 1,500 and resumed there, with the schedule of R1 added. 19 minutes of one core of a machine that
 others used. A sample of four passes takes 5.1 ms of it; with one pass (`play.diffusion_steps` 1) 1.3 ms, and one of
 sngan_digits .18 ms.
 """
