@@ -93,7 +93,7 @@ def forward(spec: Spec, x: Array, w: Array) -> Array:
     return apart(forward, spec, x, w)
   if pointwise(spec):
     return (x.reshape(-1, x.shape[3]) @ w[0, 0]).reshape(*x.shape[:3], w.shape[3])
-  if small(spec, x.shape[0], *w.shape[2:], weight=2):
+  if small(spec, x.shape[0], w.shape[2], w.shape[3], 2):
     return patches.forward(spec, x, w)
   found = plan_of(spec, x.shape[0], x.shape[3], w.shape[3])
   if found is None or x.dtype != jnp.float32:
@@ -109,7 +109,7 @@ def input_gradient(spec: Spec, y: Array, w: Array) -> Array:
     return apart(input_gradient, spec, y, w)
   if pointwise(spec):
     return (y.reshape(-1, y.shape[3]) @ w[0, 0].T).reshape(*y.shape[:3], w.shape[2])
-  if small(spec, y.shape[0], *w.shape[2:]):
+  if small(spec, y.shape[0], w.shape[2], w.shape[3]):
     return patches.input_gradient(spec, y, w)
   found = plan_of(spec, y.shape[0], w.shape[2], y.shape[3])
   if found is None or y.dtype != jnp.float32:
