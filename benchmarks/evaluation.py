@@ -23,8 +23,8 @@ from ganjax import measure, parallel
 from ganjax.data.spec import Spec
 from ganjax.evals import measures
 from ganjax.evals.features import inception
-from ganjax.evals.measures import View
 from ganjax.evals.stream import FINITE, Seen, look
+from ganjax.evals.view import View
 
 METRICS = ('frechet', 'is', 'kid', 'prdc')
 

@@ -14,9 +14,9 @@ from ganjax.evals import measures
 from ganjax.evals.beside import BORDER, LIKENESS, beside
 from ganjax.evals.features import open_extractor
 from ganjax.evals.files import ImageSet, batches, open_images
-from ganjax.evals.measures import View
 from ganjax.evals.protocol import fingerprint
 from ganjax.evals.stream import Seen, look
+from ganjax.evals.view import Measure, View
 from ganjax.images import replacing
 from ganjax.measure import BATCH, SMALL_BATCH, compatible, through
 from ganjax.progress import counting
@@ -113,7 +113,7 @@ def each(pictures: Mapping[str, Mapping[str, float]]) -> list[str]:
   )
 
 
-def unfit(name: str, measure: measures.Measure, sets: Mapping[str, ImageSet]) -> None:
+def unfit(name: str, measure: Measure, sets: Mapping[str, ImageSet]) -> None:
   """Raises ConfigError where a measure can't be taken of these sets."""
   if (
     {'row', 'psnr'} & set(measure.rows)

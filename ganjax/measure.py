@@ -17,9 +17,10 @@ from ganjax.errors import ConfigError
 from ganjax.evals import measures
 from ganjax.evals.features import Extractor, lpips, open_extractor
 from ganjax.evals.features.lpips import Lpips
-from ganjax.evals.measures import BOUND, Measure, Rebuilt, View, Walk
+from ganjax.evals.measures import BOUND
 from ganjax.evals.reals import Reals, open_reals, see
 from ganjax.evals.stream import FINITE, Rows, Seen, look
+from ganjax.evals.view import Measure, Rebuilt, View, Walk
 from ganjax.progress import counting
 from ganjax.sample import averaged
 from ganjax.state import TrainState

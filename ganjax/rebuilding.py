@@ -10,9 +10,9 @@ import numpy as np
 
 from ganjax import parallel
 from ganjax.data.examples import scaled
-from ganjax.evals.measures import Rebuilt
 from ganjax.evals.reals import Reals, batches
 from ganjax.evals.stream import Rows
+from ganjax.evals.view import Rebuilt
 from ganjax.types import Array, Batch, Game, Key
 
 KEY = 0x7265  # what a seed's key is folded with

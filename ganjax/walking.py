@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from ganjax import config as configs
 from ganjax import parallel
 from ganjax.data.spec import Spec
-from ganjax.evals.measures import Latents, Walk
+from ganjax.evals.view import Latents, Walk
 from ganjax.types import Array, Batch, Game
 
 

@@ -18,7 +18,7 @@ from ganjax.autoencoders import Posterior, log_normal
 from ganjax.check import check
 from ganjax.data.digits import digits
 from ganjax.errors import ConfigError
-from ganjax.evals import measures
+from ganjax.evals import measures, view
 from ganjax.likelihoods import LIKELIHOODS
 from ganjax.sample import sampler, walking
 from ganjax.step import make_step
@@ -134,8 +134,8 @@ def test_bounds_of_another_posterior_are_below_and_approach():
   elbo = -off / 0.5 - np.log(2 * np.pi * 0.25) - 0.5 * (mean**2 + variance - 1 - np.log(variance)).sum(1)
   found = weights(game, state, x, 4096)
   np.testing.assert_allclose(found.mean(1), elbo, atol=5 * found.std(1).max() / 64)
-  view = measures.View(None, None, 0, {}, rebuilt=measures.Rebuilt(np.zeros(16), found, 2))
-  bounds = [measures.elbo(view._replace(rebuilt=view.rebuilt._replace(weights=found[:, :k]))) for k in (1, 8, 64, 4096)]
+  seen = view.View(None, None, 0, {}, rebuilt=view.Rebuilt(np.zeros(16), found, 2))
+  bounds = [measures.elbo(seen._replace(rebuilt=seen.rebuilt._replace(weights=found[:, :k]))) for k in (1, 8, 64, 4096)]
   iwae = [values['iwae'] for values in bounds]
   exact = law.logpdf(x).mean()
   assert iwae == sorted(iwae)
